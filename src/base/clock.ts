@@ -1,0 +1,46 @@
+/** A timer that has been started. `cancel` after it fired, or twice, does nothing. */
+export interface Timer {
+  cancel(): void
+}
+
+/**
+ * The only reader of time. Injected everywhere, so that a test moves time by hand and the
+ * 32 seconds of timer B pass in two milliseconds.
+ */
+export interface Clock {
+  /** Monotonic milliseconds since an arbitrary origin, with a fraction. For durations and deadlines. */
+  now(): number
+  /** Milliseconds since the Unix epoch, with a fraction. For what people and collectors read. */
+  wallTime(): number
+  /** Calls `fire` once, `ms` milliseconds from now (at least; never synchronously). */
+  startTimer(ms: number, fire: () => void): Timer
+}
+
+class NodeTimer implements Timer {
+  readonly #handle: NodeJS.Timeout
+  constructor(ms: number, fire: () => void) {
+    this.#handle = setTimeout(fire, ms)
+  }
+  cancel(): void {
+    clearTimeout(this.#handle)
+  }
+}
+
+/** Wall and monotonic time may part by this much before the offset is taken anew: NTP slews, an operator sets the clock. */
+const TOLERANCE_MS = 2
+let offset = Date.now() - performance.now()
+
+/** Sub-millisecond wall time that follows the system clock when it is set. */
+function wallTime(): number {
+  const now = performance.now()
+  const wall = Date.now()
+  if (Math.abs(wall - (offset + now)) > TOLERANCE_MS) offset = wall - now
+  return offset + now
+}
+
+/** The machine's clocks. Node keeps timers of equal duration in one list, so a wheel of our own would gain nothing. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallTime,
+  startTimer: (ms, fire) => new NodeTimer(ms, fire),
+}

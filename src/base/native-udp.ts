@@ -1,0 +1,184 @@
+import { isIPv4 } from 'node:net'
+import { endianness } from 'node:os'
+
+/**
+ * UDP sends straight to the kernel, through node:ffi, where the platform is known and the module is there; null elsewhere,
+ * and node:dgram does the same for more CPU. Of a datagram that dgram sends, half the cost is not the kernel's; a batch
+ * (sendmmsg) saves the system calls, too. Reading, and every rare thing, stays with dgram on the same descriptor.
+ *
+ * docs/decisions/0010-native-udp.md says why, and what would end it.
+ */
+export interface NativeUdp {
+  /** A non-blocking IPv4 socket bound to the address; null when the kernel refuses. The caller hands it to dgram, which closes it. */
+  open(host: string, port: number): number | null
+  /** Where a datagram goes, in the kernel's form; null unless an IPv4 address. Kept by the caller as long as it is used. */
+  destination(host: string, port: number): Destination | null
+  /** Memory whose bytes can be sent. */
+  memory(bytes: number): NativeMemory
+  /** Sends the first `length` bytes of the memory. False when the kernel does not take them now. */
+  sendTo(fd: number, from: NativeMemory, length: number, to: Destination): boolean
+  /** For a connected socket: packets lying one after another in memory. */
+  batch(memory: NativeMemory, most: number): NativeBatch
+}
+
+export interface Destination {
+  readonly bytes: Buffer
+  readonly pointer: bigint
+}
+
+export interface NativeMemory {
+  readonly bytes: Buffer
+  readonly pointer: bigint
+}
+
+export interface NativeBatch {
+  readonly size: number
+  readonly full: boolean
+  add(offset: number, length: number): void
+  /**
+   * Sends what was added, from the first on, and is empty again. Returns how many the kernel took; fewer than there
+   * were when its buffer is full, or when the peer's port is closed (then dgram hears of it).
+   */
+  send(fd: number): number
+}
+
+const AF_INET = 2
+const SOCK_DGRAM = 2
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_SNDBUF = 7
+const SO_RCVBUF = 8
+const MSG_DONTWAIT = 0x40
+const SOCKADDR_IN = 16
+/** struct mmsghdr and struct iovec of 64-bit Linux. */
+const MMSGHDR = 64
+const IOVEC = 16
+const SOCKET_BUFFER_BYTES = 4 << 20
+
+interface Functions {
+  socket(domain: number, type: number, protocol: number): number
+  bind(fd: number, address: bigint, length: number): number
+  close(fd: number): number
+  setsockopt(fd: number, level: number, name: number, value: bigint, length: number): number
+  sendto(fd: number, bytes: bigint, length: bigint, flags: number, to: bigint, toLength: number): bigint
+  sendmmsg(fd: number, messages: bigint, count: number, flags: number): number
+}
+
+interface Ffi {
+  dlopen(
+    path: null,
+    functions: Record<string, { arguments: string[]; return: string }>,
+  ): { functions: Functions }
+  getRawPointer(buffer: Buffer): bigint
+}
+
+function loadFfi(): Ffi | null {
+  const known = process.platform === 'linux' && (process.arch === 'x64' || process.arch === 'arm64')
+  if (!known || endianness() !== 'LE' || process.env['SIPHON_NATIVE_UDP'] === '0') return null
+  // The module announces on every start that it is experimental; that is told in the decision, once.
+  const emit = process.emitWarning
+  process.emitWarning = () => {}
+  try {
+    return (process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined) ?? null
+  } catch {
+    return null
+  } finally {
+    process.emitWarning = emit
+  }
+}
+
+function load(): NativeUdp | null {
+  const ffi = loadFfi()
+  if (ffi === null) return null
+  try {
+    const { functions } = ffi.dlopen(null, {
+      socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
+      bind: { arguments: ['int32', 'pointer', 'uint32'], return: 'int32' },
+      close: { arguments: ['int32'], return: 'int32' },
+      setsockopt: { arguments: ['int32', 'int32', 'int32', 'pointer', 'uint32'], return: 'int32' },
+      sendto: { arguments: ['int32', 'pointer', 'uint64', 'int32', 'pointer', 'uint32'], return: 'int64' },
+      sendmmsg: { arguments: ['int32', 'pointer', 'uint32', 'int32'], return: 'int32' },
+    })
+    return create(ffi, functions)
+  } catch {
+    return null
+  }
+}
+
+function create(ffi: Ffi, kernel: Functions): NativeUdp {
+  const memory = (bytes: number): NativeMemory => {
+    // A slab of its own: it must not move, nor share its place with anything else.
+    const buffer = Buffer.allocUnsafeSlow(bytes)
+    return { bytes: buffer, pointer: ffi.getRawPointer(buffer) }
+  }
+  const destination = (host: string, port: number): Destination | null => {
+    if (!isIPv4(host)) return null
+    const address = memory(SOCKADDR_IN)
+    address.bytes.fill(0)
+    address.bytes.writeUInt16LE(AF_INET, 0)
+    address.bytes.writeUInt16BE(port, 2)
+    host.split('.').forEach((part, i) => address.bytes.writeUInt8(Number(part), 4 + i))
+    return address
+  }
+  return {
+    memory,
+    destination,
+    open: (host, port) => {
+      const address = destination(host, port)
+      if (address === null) return null
+      const fd = kernel.socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+      if (fd < 0) return null
+      const size = memory(4)
+      size.bytes.writeInt32LE(SOCKET_BUFFER_BYTES, 0)
+      // What the kernel does not grant is room for bursts only.
+      kernel.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, size.pointer, 4)
+      kernel.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, size.pointer, 4)
+      if (kernel.bind(fd, address.pointer, SOCKADDR_IN) === 0) return fd
+      kernel.close(fd)
+      return null
+    },
+    sendTo: (fd, from, length, to) =>
+      kernel.sendto(fd, from.pointer, BigInt(length), MSG_DONTWAIT, to.pointer, SOCKADDR_IN) >= 0n,
+    batch: (from, most) => createBatch(kernel, from, most, memory),
+  }
+}
+
+function createBatch(
+  kernel: Functions,
+  from: NativeMemory,
+  most: number,
+  memory: (bytes: number) => NativeMemory,
+): NativeBatch {
+  const headers = memory(most * MMSGHDR)
+  const vectors = memory(most * IOVEC)
+  headers.bytes.fill(0)
+  for (let i = 0; i < most; i++) {
+    // msg_iov and msg_iovlen; name, control and flags stay 0.
+    headers.bytes.writeBigUInt64LE(vectors.pointer + BigInt(i * IOVEC), i * MMSGHDR + 16)
+    headers.bytes.writeBigUInt64LE(1n, i * MMSGHDR + 24)
+  }
+  const words = new BigUint64Array(vectors.bytes.buffer, vectors.bytes.byteOffset, most * 2)
+  let size = 0
+  return {
+    get size() {
+      return size
+    },
+    get full() {
+      return size === most
+    },
+    add: (offset, length) => {
+      words[size * 2] = from.pointer + BigInt(offset)
+      words[size * 2 + 1] = BigInt(length)
+      size++
+    },
+    send: (fd) => {
+      const count = size
+      size = 0
+      return count === 0 ? 0 : Math.max(0, kernel.sendmmsg(fd, headers.pointer, count, MSG_DONTWAIT))
+    },
+  }
+}
+
+/** Null where it is not to be had. */
+export const nativeUdp: NativeUdp | null = load()

@@ -1,0 +1,28 @@
+import { isFieldText } from './characters.ts'
+import type { Message } from './message.ts'
+
+/**
+ * The binary text of a message. Content-Length is what the body is long, in the place of the first such field or at the
+ * end. Throws a TypeError when the start line would not be one line: the Request-URI or the reason phrase is ours.
+ */
+export function serialize(message: Message): string {
+  const startLine =
+    message.kind === 'request'
+      ? `${message.method} ${message.uri} SIP/2.0\r\n`
+      : `SIP/2.0 ${message.status} ${message.reason}\r\n`
+  if (!isFieldText(startLine.slice(0, -2))) {
+    throw new TypeError('a start line must be one line of binary text, one character for each byte')
+  }
+  const { body } = message
+  let text = startLine
+  let hasLength = false
+  for (const { name, key, value } of message.headers.fields) {
+    if (key !== 'content-length') {
+      text += `${name}: ${value}\r\n`
+    } else if (!hasLength) {
+      hasLength = true
+      text += `${name}: ${body.length}\r\n`
+    }
+  }
+  return hasLength ? `${text}\r\n${body}` : `${text}Content-Length: ${body.length}\r\n\r\n${body}`
+}

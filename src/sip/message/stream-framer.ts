@@ -1,0 +1,172 @@
+import { isA, TOKEN } from './characters.ts'
+import { type Fault, malformed, type Parsed } from './fault.ts'
+import { readHead } from './head.ts'
+import { defaultLimits, type Limits } from './limits.ts'
+import { lineEnd } from './lines.ts'
+
+export type Framed =
+  | { readonly what: 'message'; readonly text: string }
+  /** CRLF CRLF between messages: a ping that wants a CRLF for an answer (RFC 5626 §3.5.1, §4.4.1). */
+  | { readonly what: 'keepalive' }
+  /** Where the next message starts cannot be known: close the connection. `text` is what may be left to answer. */
+  | { readonly what: 'fault'; readonly fault: Fault; readonly text: string }
+
+const CR = 0x0d
+const LF = 0x0a
+const EMPTY = new Uint8Array(0)
+
+/**
+ * Cuts a stream of bytes into messages by their Content-Length (§18.3, §7.5).
+ *
+ * What it says depends on the bytes alone, never on how they were split. Each byte is looked at a bounded number of
+ * times, however it arrives. After a fault it is dead: it gives nothing any more and keeps nothing.
+ */
+export class StreamFramer {
+  readonly #limits: Limits
+  /** Bytes kept from one push to the next: the start of a message. */
+  #kept: Uint8Array = EMPTY
+  #keptLength = 0
+  /** Where the search for the empty line goes on, from the start of the message. */
+  #searched = 0
+  /** Length of the whole message once its head has been read, else 0. */
+  #messageLength = 0
+  /** One CRLF between messages was seen. */
+  #afterEmptyLine = false
+  #dead = false
+
+  constructor(limits: Limits = defaultLimits) {
+    this.#limits = limits
+  }
+
+  /** Bytes held back because their message is not complete. */
+  get buffered(): number {
+    return this.#keptLength
+  }
+
+  /** Takes the next bytes of the stream; gives what has become complete. The bytes can be reused after the call. */
+  push(bytes: Uint8Array): Framed[] {
+    const framed: Framed[] = []
+    if (this.#dead || bytes.length === 0) return framed
+    const joined = this.#keptLength > 0
+    if (joined) this.#keep(bytes)
+    const source = joined ? this.#kept : bytes
+    const end = joined ? this.#keptLength : bytes.length
+    let start = 0
+    while (start < end && !this.#dead) {
+      const next = this.#frame(source, start, end, framed)
+      if (next === start) break
+      start = next
+    }
+    if (this.#dead) this.#forget()
+    else if (!joined) this.#keep(bytes.subarray(start))
+    else if (start > 0) {
+      this.#kept.copyWithin(0, start, end)
+      this.#keptLength = end - start
+      if (this.#keptLength === 0) this.#forget()
+    }
+    return framed
+  }
+
+  /** Takes one thing from the source and returns where the next one starts; `start` when more bytes are needed. */
+  #frame(source: Uint8Array, start: number, end: number, framed: Framed[]): number {
+    if (this.#messageLength === 0 && this.#searched === 0 && source[start] === CR) {
+      if (start + 1 === end) return start
+      if (source[start + 1] === LF) {
+        if (this.#afterEmptyLine) framed.push({ what: 'keepalive' })
+        this.#afterEmptyLine = !this.#afterEmptyLine
+        return start + 2
+      }
+    }
+    this.#afterEmptyLine = false
+    if (this.#messageLength === 0 && this.#searched === 0 && !isA(TOKEN, source[start] ?? 0)) {
+      // A TLS handshake on a TCP port, the rest of a body that was announced too short …: do not wait for its end.
+      this.#fail({ status: 400, what: 'a message cannot start so' }, '', framed)
+      return end
+    }
+    if (this.#messageLength === 0 && !this.#readHead(source, start, end, framed))
+      return this.#dead ? end : start
+    const stop = start + this.#messageLength
+    if (stop > end) return start
+    framed.push({ what: 'message', text: latin1(source, start, stop) })
+    this.#messageLength = 0
+    this.#searched = 0
+    return stop
+  }
+
+  /** Looks for the end of the head and learns the message's length from it. False when there is more to come, or a fault. */
+  #readHead(source: Uint8Array, start: number, end: number, framed: Framed[]): boolean {
+    const limit = Math.min(end, start + this.#limits.maxHeaderBytes)
+    const bodyStart = afterEmptyLine(source, start + this.#searched, limit)
+    if (bodyStart < 0) {
+      if (limit < start + this.#limits.maxHeaderBytes) {
+        this.#searched = Math.max(1, end - start - 3)
+        return false
+      }
+      this.#fail(
+        { status: 513, what: 'header fields that are too long' },
+        latin1(source, start, limit),
+        framed,
+      )
+      return false
+    }
+    const head = latin1(source, start, bodyStart)
+    const length = announcedLength(head, this.#limits)
+    if (!length.ok) {
+      this.#fail(length.fault, head, framed)
+      return false
+    }
+    this.#messageLength = head.length + length.value
+    return true
+  }
+
+  #fail(fault: Fault, text: string, framed: Framed[]): void {
+    this.#dead = true
+    framed.push({ what: 'fault', fault, text })
+  }
+
+  #keep(bytes: Uint8Array): void {
+    const length = this.#keptLength + bytes.length
+    if (length > this.#kept.length) {
+      // Doubling, so that a byte is copied a bounded number of times.
+      const larger = new Uint8Array(Math.max(length, 2 * this.#kept.length, 1024))
+      larger.set(this.#kept.subarray(0, this.#keptLength))
+      this.#kept = larger
+    }
+    this.#kept.set(bytes, this.#keptLength)
+    this.#keptLength = length
+  }
+
+  #forget(): void {
+    this.#kept = EMPTY
+    this.#keptLength = 0
+  }
+}
+
+/** The place after the first CRLF CRLF in `source` that starts at or after `from` and ends by `end`; -1 when there is none. */
+function afterEmptyLine(source: Uint8Array, from: number, end: number): number {
+  for (let lf = source.indexOf(LF, from + 3); lf >= 0 && lf < end; lf = source.indexOf(LF, lf + 1)) {
+    if (source[lf - 1] === CR && source[lf - 2] === LF && source[lf - 3] === CR) return lf + 1
+  }
+  return -1
+}
+
+/**
+ * How long the body is said to be. The head is read by the parser's own rules and any fault in it ends the stream:
+ * a peer that is read one way by us and another way by someone else can smuggle a message between us.
+ */
+function announcedLength(head: string, limits: Limits): Parsed<number> {
+  const end = lineEnd(head, 0)
+  if (end < 0) return malformed('a bare CR or LF in the start line')
+  const read = readHead(head, end + 2, limits)
+  if (!read.ok) return read
+  const { contentLength } = read.value
+  if (contentLength === null) return malformed('content-length is missing on a stream')
+  if (head.length + contentLength > limits.maxMessageBytes) {
+    return { ok: false, fault: { status: 513, what: 'the message is too long' } }
+  }
+  return { ok: true, value: contentLength }
+}
+
+function latin1(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
+}

@@ -1,0 +1,41 @@
+import type { Request } from '../message/message.ts'
+import { parseVia, viaBranch } from '../message/via.ts'
+import type { Own } from './own.ts'
+
+/**
+ * The part of our branches by which we know a request that comes back unchanged (RFC 5393 §4.2): a hash of everything
+ * our routing depends on. To be taken after preprocessing and before the script, so that a request that loops gives
+ * the same again, and a spiral, whose Request-URI or Route has changed, does not.
+ */
+export function loopCookie(request: Request): string {
+  let hash = mix(0x811c9dc5, request.uri)
+  hash = mix(hash, request.callId)
+  hash = mix(hash, request.fromTag ?? '')
+  hash = mix(hash, request.toTag ?? '')
+  hash = mix(hash, request.headers.first('cseq') ?? '')
+  for (const { key, value } of request.headers.fields) if (key === 'route') hash = mix(hash, value)
+  return (hash >>> 0).toString(16)
+}
+
+/** A branch that carries the cookie. */
+export function cookieBranch(branch: string, cookie: string): string {
+  return `${branch}.${cookie}`
+}
+
+/** §16.3 step 4 with RFC 5393: one of our Vias is from a forwarding of the very same request. */
+export function isLoop(request: Request, cookie: string, own: Own): boolean {
+  const ending = `.${cookie}`
+  for (const { key, value } of request.headers.fields) {
+    if (key !== 'via' || !value.includes(ending)) continue
+    const via = parseVia(value)
+    if (!via.ok || !own.isOurs(via.value.host, via.value.port)) continue
+    if (viaBranch(via.value)?.endsWith(ending)) return true
+  }
+  return false
+}
+
+/** FNV-1a over one text, with a separator that no text holds. */
+function mix(hash: number, text: string): number {
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return Math.imul(hash ^ 0x0a, 0x01000193)
+}
