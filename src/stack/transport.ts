@@ -1,0 +1,34 @@
+import type { Path, Protocol } from '../base/address.ts'
+import type { Message, Request } from '../sip/message/message.ts'
+
+/** One way to reach one peer: a UDP source and destination pair, or a stream connection. */
+export interface Flow {
+  /** Unique in the process, never used twice. */
+  readonly id: number
+  readonly path: Path
+  /** True for stream transports: no retransmission timers (RFC 3261 §17). */
+  readonly reliable: boolean
+  readonly closed: boolean
+  /** False when the transport failed now: the flow is gone or its send buffer is full. */
+  send(message: Message): boolean
+}
+
+/** Where a request goes next. */
+export interface Target {
+  readonly protocol: Protocol
+  /** An IP address, IPv6 without brackets. */
+  readonly host: string
+  readonly port: number
+  /** Use this connection while it is open, whatever host and port say (connection reuse, RFC 5626 flows). */
+  readonly flow?: Flow
+}
+
+/** What the transaction layer and the transaction users need of the transport layer (§18). */
+export interface TransportPort {
+  /** Opens or reuses a way to the target; calls back once, possibly at once, with null when there is none. */
+  reach(target: Target, then: (flow: Flow | null) => void): void
+  /** The way back for responses to `request`: §18.2.2 and RFC 3581. */
+  responseFlow(request: Request, arrivedOn: Flow, then: (flow: Flow | null) => void): void
+  /** The sent-by of our Via on this transport (§18.1.1). */
+  sentBy(protocol: Protocol): { readonly host: string; readonly port: number }
+}

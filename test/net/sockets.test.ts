@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { connect, createServer, type Socket } from 'node:net'
+import { describe, it, type TestContext } from 'node:test'
+import { connectTcp, listenTcp, StreamConnection, type StreamListener } from '../../src/net/tcp.ts'
+import { MAX_DATAGRAM, UdpEndpoint } from '../../src/net/udp.ts'
+import { until } from '../support/programs.ts'
+
+const loopback = { host: '127.0.0.1', port: 0 }
+
+function keeping(): StreamListener & { bytes: string; closed: (string | null)[] } {
+  const kept = {
+    bytes: '',
+    closed: [] as (string | null)[],
+    onBytes: (_: StreamConnection, bytes: Buffer) => void (kept.bytes += bytes.toString('latin1')),
+    onClosed: (_: StreamConnection, why: string | null) => void kept.closed.push(why),
+  }
+  return kept
+}
+
+/** An acceptor, a peer connected to it, and our end. */
+async function pair(t: TestContext) {
+  const listener = keeping()
+  const accepted: StreamConnection[] = []
+  const acceptor = await listenTcp(
+    loopback,
+    () => true,
+    (socket) => void accepted.push(new StreamConnection(socket, listener)),
+    (error) => assert.fail(error),
+  )
+  const peer: Socket = connect({ ...acceptor.local, allowHalfOpen: true })
+  peer.on('error', () => undefined)
+  const connection = await until('the connection', () => accepted[0])
+  t.after(async () => {
+    peer.destroy()
+    connection.destroy()
+    await acceptor.close()
+  })
+  return { peer, connection, listener }
+}
+
+describe('stream connections', () => {
+  it('carry bytes both ways, and know both addresses', async (t) => {
+    const { peer, connection, listener } = await pair(t)
+    assert.deepEqual(connection.remote, { host: '127.0.0.1', port: peer.localPort })
+    assert.deepEqual(connection.local, { host: '127.0.0.1', port: peer.remotePort })
+    let answer = ''
+    peer.on('data', (bytes) => (answer += bytes.toString('latin1')))
+    peer.write('ping')
+    await until('ping', () => listener.bytes === 'ping')
+    assert.equal(connection.send(Buffer.from('pong')), true)
+    await until('pong', () => answer === 'pong')
+  })
+
+  it('end with the peer, in order and without an error', async (t) => {
+    const { peer, connection, listener } = await pair(t)
+    peer.resume()
+    peer.end()
+    await until('the end', () => listener.closed.length === 1)
+    assert.deepEqual(listener.closed, [null])
+    assert.equal(connection.closed, true)
+    assert.equal(connection.send(Buffer.from('late')), false)
+  })
+
+  it('send what is queued before they end', async (t) => {
+    const { peer, connection } = await pair(t)
+    let received = 0
+    peer.on('data', (bytes) => (received += bytes.length))
+    connection.send(Buffer.alloc(900_000))
+    connection.end()
+    assert.equal(connection.closed, true)
+    await until('the end', () => peer.readableEnded)
+    assert.equal(received, 900_000)
+  })
+
+  it('are cut when more than 1 MB waits for a peer that does not read', async (t) => {
+    const { peer, connection, listener } = await pair(t)
+    peer.pause()
+    const piece = Buffer.alloc(64_000)
+    let taken = 0
+    while (connection.send(piece) && taken < 1_000) {
+      taken++
+      if (taken % 10 === 0) await new Promise((done) => setImmediate(done))
+    }
+    assert.ok(taken >= 16 && taken < 1_000, String(taken))
+    // At once, not when the socket has said so.
+    assert.equal(connection.closed, true)
+    await until('the cut', () => listener.closed.length === 1)
+    assert.deepEqual(listener.closed, ['the peer does not read'])
+  })
+
+  it('tell the first reason only, once', async (t) => {
+    const { connection, listener } = await pair(t)
+    connection.destroy('idle')
+    connection.destroy('another')
+    await until('the end', () => listener.closed.length > 0)
+    assert.deepEqual(listener.closed, ['idle'])
+  })
+
+  it('are not made for a source that is not admitted', async () => {
+    const acceptor = await listenTcp(
+      loopback,
+      () => false,
+      () => assert.fail('accepted'),
+      () => undefined,
+    )
+    const peer = connect(acceptor.local)
+    peer.on('error', () => undefined)
+    await until('the refusal', () => peer.closed)
+    await acceptor.close()
+  })
+
+  it('opened by us call back once: with the connection, or with null when nobody listens', async () => {
+    const server = createServer((socket) => socket.end()).listen(0, '127.0.0.1')
+    await until('to listen', () => server.listening)
+    const { port } = server.address() as { port: number }
+    const listener = keeping()
+    const calls: (StreamConnection | null)[] = []
+    connectTcp({ host: '127.0.0.1', port }, listener, (c) => void calls.push(c))
+    await until('the end', () => listener.closed.length === 1)
+    assert.equal(calls.length, 1)
+    assert.equal(calls[0]?.remote.port, port)
+    await new Promise((done) => server.close(done))
+    connectTcp({ host: '127.0.0.1', port }, listener, (c) => void calls.push(c))
+    await until('the failure', () => calls.length === 2)
+    assert.equal(calls[1], null)
+  })
+
+  it('reject an address that is taken', async () => {
+    const first = await listenTcp(
+      loopback,
+      () => true,
+      () => undefined,
+      () => undefined,
+    )
+    await assert.rejects(
+      listenTcp(
+        first.local,
+        () => true,
+        () => undefined,
+        () => undefined,
+      ),
+      /EADDRINUSE/,
+    )
+    await first.close()
+  })
+})
+
+describe('datagrams', () => {
+  it('go both ways, with the source told', async () => {
+    const got: string[] = []
+    const endpoint = await UdpEndpoint.open(loopback, {
+      onDatagram: (bytes, host, port) => void got.push(`${bytes.toString()} ${host} ${port}`),
+      onError: (error) => assert.fail(error),
+    })
+    const peer = createSocket('udp4')
+    let answer = ''
+    peer.on('message', (bytes) => (answer = bytes.toString()))
+    peer.send('ping', endpoint.local.port, '127.0.0.1')
+    await until('ping', () => got.length === 1)
+    const { port } = peer.address()
+    assert.deepEqual(got, [`ping 127.0.0.1 ${port}`])
+    const sent = endpoint.send('pong', endpoint.peer('127.0.0.1', port))
+    assert.equal(Buffer.from(sent ?? []).toString('latin1'), 'pong')
+    await until('pong', () => answer === 'pong')
+    peer.close()
+    await endpoint.close()
+  })
+
+  it('that cannot be sent are refused at once: too long, a port nobody has, after the end', async () => {
+    const endpoint = await UdpEndpoint.open(loopback, {
+      onDatagram: () => undefined,
+      onError: (error) => assert.fail(error),
+    })
+    const nine = endpoint.peer('127.0.0.1', 9)
+    assert.equal(endpoint.send('x'.repeat(MAX_DATAGRAM + 1), nine), null)
+    assert.equal(endpoint.send('x', endpoint.peer('127.0.0.1', 0)), null)
+    assert.equal(endpoint.send('x', endpoint.peer('127.0.0.1', 65_536)), null)
+    // What the kernel refuses (a broadcast) is lost like any datagram: it throws nothing and ends nothing.
+    assert.equal(endpoint.send('x', endpoint.peer('255.255.255.255', 9))?.length, 1)
+    await endpoint.close()
+    assert.equal(endpoint.send('x', nine), null)
+  })
+
+  it('reject an address that is taken', async () => {
+    const none = { onDatagram: () => undefined, onError: () => undefined }
+    const first = await UdpEndpoint.open(loopback, none)
+    await assert.rejects(UdpEndpoint.open(first.local, none), /EADDRINUSE/)
+    await first.close()
+  })
+})

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Path } from '../../src/base/address.ts'
+import { createSpine } from '../../src/spine/spine.ts'
+import { StreamFlow } from '../../src/stack/flows.ts'
+import { StreamTable, type Stream } from '../../src/stack/streams.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+
+interface Opened {
+  readonly stream: Stream
+  /** Why it was cut, or 'ended'; with the time in seconds. */
+  readonly log: string[]
+  /** Bytes come in. */
+  hear(text: string): void
+}
+
+function lab(): { clock: FakeClock; table: StreamTable; open(host?: string, port?: number): Opened } {
+  const clock = new FakeClock()
+  const table = new StreamTable(clock)
+  const spine = createSpine(() => undefined)
+  const open = (host = '192.0.2.1', port = 40_000): Opened => {
+    const path: Path = { protocol: 'tcp', local: { host: '192.0.2.9', port: 5060 }, remote: { host, port } }
+    const flow = new StreamFlow(path, { clock, spine }, { closed: false, send: () => true })
+    const log: string[] = []
+    const stream: Stream = table.add(flow, path, {
+      cut: (why) => {
+        log.push(`${clock.now() / 1000} ${why}`)
+        table.remove(stream)
+      },
+      end: () => void log.push(`${clock.now() / 1000} ended`),
+    })
+    const hear = (text: string): void => {
+      const framed = stream.framer.push(Buffer.from(text, 'latin1'))
+      const completed = framed.some((f) => f.what === 'message')
+      stream.spoken ||= completed
+      table.heard(stream, completed)
+    }
+    return { stream, log, hear }
+  }
+  return { clock, table, open }
+}
+
+const message = 'OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n'
+
+describe('deadlines of stream connections', () => {
+  it('cuts a peer that sends one byte a second at the deadline of the message, 30 s and at most one sweep', () => {
+    const { clock, open } = lab()
+    const peer = open()
+    for (const byte of message) {
+      peer.hear(byte)
+      clock.advance(1_000)
+      if (peer.log.length > 0) break
+    }
+    assert.deepEqual(peer.log, ['35 a message took too long'])
+  })
+
+  it('counts the deadline from the first byte of each message: a busy peer whose reads end amid messages stays', () => {
+    const { clock, open } = lab()
+    const peer = open()
+    peer.hear(message.slice(0, 10))
+    for (let second = 0; second < 120; second++) {
+      clock.advance(1_000)
+      peer.hear(message.slice(10) + message.slice(0, 10))
+    }
+    assert.deepEqual(peer.log, [])
+    clock.advance(40_000)
+    assert.match(peer.log[0] ?? '', /^15\d a message took too long$/)
+  })
+
+  it('cuts a connection that never carried a message after two minutes, keep-alives or not', () => {
+    const { clock, open } = lab()
+    const silent = open('192.0.2.1')
+    const pinging = open('192.0.2.2')
+    for (let second = 0; second < 130; second++) {
+      pinging.hear('\r\n\r\n')
+      clock.advance(1_000)
+    }
+    assert.deepEqual(silent.log, ['125 silent'])
+    assert.deepEqual(pinging.log, ['125 silent'])
+  })
+
+  it('cuts one that did after fifteen minutes without a byte; keep-alives keep it', () => {
+    const { clock, open } = lab()
+    const idle = open('192.0.2.1')
+    const phone = open('192.0.2.2')
+    idle.hear(message)
+    phone.hear(message)
+    for (let minute = 0; minute < 30; minute++) {
+      clock.advance(60_000)
+      phone.hear('\r\n\r\n')
+    }
+    assert.deepEqual(idle.log, ['905 idle'])
+    assert.deepEqual(phone.log, [])
+  })
+
+  it('gives a stream up in steps: a second for answers, the end of our side, five seconds for the peer to end its own', () => {
+    const { clock, table, open } = lab()
+    const peer = open()
+    clock.advance(2_000)
+    table.giveUp(peer.stream, true)
+    table.giveUp(peer.stream, true)
+    assert.equal(table.to('192.0.2.1', 40_000), undefined)
+    for (let second = 0; second < 20 && table.size > 0; second++) {
+      peer.hear('more of it')
+      clock.advance(1_000)
+    }
+    assert.deepEqual(peer.log, ['3 ended', '10 no message could be read'])
+    assert.equal(clock.pendingTimers, 0)
+  })
+
+  it('ends a stream that is given up at once when no answer is owed', () => {
+    const { table, open } = lab()
+    const peer = open()
+    table.giveUp(peer.stream, false)
+    assert.deepEqual(peer.log, ['0 ended'])
+  })
+})
+
+describe('the table of stream connections', () => {
+  it('counts by source and in all, and leaves no timer and no entry behind', () => {
+    const { clock, table, open } = lab()
+    const streams = [open('192.0.2.1', 1), open('192.0.2.1', 2), open('192.0.2.2', 1)].map((o) => o.stream)
+    assert.deepEqual([table.size, table.countFrom('192.0.2.1'), table.countFrom('192.0.2.2')], [3, 2, 1])
+    for (const stream of streams) {
+      table.remove(stream)
+      table.remove(stream)
+    }
+    assert.deepEqual([table.size, table.countFrom('192.0.2.1'), table.countFrom('192.0.2.2')], [0, 0, 0])
+    assert.equal(clock.pendingTimers, 0)
+  })
+
+  it('finds a connection by its peer; a newer one of the same peer outlives the end of the older', () => {
+    const { table, open } = lab()
+    const older = open().stream
+    const newer = open().stream
+    table.remove(older)
+    assert.equal(table.to('192.0.2.1', 40_000), newer)
+    table.remove(newer)
+    assert.equal(table.to('192.0.2.1', 40_000), undefined)
+  })
+})
