@@ -1,0 +1,80 @@
+import type { ResponseOptions } from '../sip/message/build.ts'
+import type { Exchange } from './exchange.ts'
+import type { ProxyCore } from './proxy-core.ts'
+import type { Registrar } from './registrar.ts'
+import type { Decision, Outcome, Verdict } from './verdict.ts'
+
+const FAILURE_REASONS: Readonly<Partial<Record<string, string>>> = {
+  timeout: 'Script Timeout',
+  no_handler: 'No Script Handler',
+}
+
+/** Carries out what the script has decided about a new request. Its mistakes cost the request a 500, and nobody else. */
+export function decide(exchange: Exchange, outcome: Outcome, proxy: ProxyCore, registrar: Registrar): void {
+  // §16.10: it was cancelled while the script was thinking; nothing has been forwarded.
+  if (exchange.cancelled) {
+    if (outcome.ok) exchange.call?.note(outcome.decision.cdr, outcome.decision.authUser)
+    exchange.reply(487, 'caller')
+    return
+  }
+  if (exchange.final) return
+  if (!outcome.ok) {
+    exchange.reply(500, 'server', { reason: FAILURE_REASONS[outcome.reason] ?? 'Script Error' })
+    return
+  }
+  const { decision } = outcome
+  exchange.call?.note(decision.cdr, decision.authUser)
+  try {
+    carryOut(exchange, decision, proxy, registrar)
+  } catch (error) {
+    // Header text that would break the message is refused where messages are built.
+    if (!(error instanceof TypeError) || exchange.final) throw error
+    exchange.reply(500, 'server', { reason: 'Script Error' })
+  }
+}
+
+function carryOut(exchange: Exchange, decision: Decision, proxy: ProxyCore, registrar: Registrar): void {
+  const { verdict } = decision
+  switch (verdict.do) {
+    case 'relay':
+    case 'fork':
+      exchange.recordRoute = decision.recordRoute
+      proxy.proxy(exchange, decision, verdict)
+      break
+    case 'reply':
+      if (verdict.code < 200 || verdict.code > 699) badVerdict(exchange)
+      else exchange.reply(verdict.code, 'server', replyOptions(verdict))
+      break
+    case 'save':
+      if (exchange.request.method !== 'REGISTER') badVerdict(exchange)
+      else {
+        const { request, flow } = exchange
+        exchange.respond(registrar.save(request, flow.path, flow, decision.authUser), 'server')
+      }
+      break
+    case 'pass':
+    case 'reject':
+    case 'drop':
+      badVerdict(exchange)
+      break
+  }
+}
+
+/** What `reply` says, for the response builder. */
+export function replyOptions({
+  reason,
+  headers,
+  body,
+  contentType,
+}: Extract<Verdict, { do: 'reply' }>): ResponseOptions {
+  return {
+    headers,
+    ...(reason === null ? {} : { reason }),
+    ...(body === null ? {} : { body }),
+    ...(contentType === null ? {} : { contentType }),
+  }
+}
+
+function badVerdict(exchange: Exchange): void {
+  exchange.reply(500, 'server', { reason: 'Script Error' })
+}

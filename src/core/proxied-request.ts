@@ -1,0 +1,332 @@
+import type { Timer } from '../base/clock.ts'
+import type { Request, Response } from '../sip/message/message.ts'
+import {
+  aggregateChallenges,
+  type Failure,
+  type LocalFailure,
+  upstreamOf,
+} from '../sip/proxy/best-response.ts'
+import { type ContextEffect, ResponseContext } from '../sip/proxy/response-context.ts'
+import type { ClientTransaction, ClientUser } from '../stack/transaction-layer.ts'
+import { causeOf } from './call-result.ts'
+import { replyOptions } from './decide.ts'
+import { editedRequest, editResponse } from './edits.ts'
+import type { Branches, Exchange } from './exchange.ts'
+import type { ProxyCore } from './proxy-core.ts'
+import type { Decision, HandlerKind, Outcome, Verdict } from './verdict.ts'
+
+/** How often `onFailure` may try others for one request. */
+const MAX_RETARGETS = 8
+
+type Forwarding = Extract<Verdict, { do: 'relay' | 'fork' }>
+
+/** Who hears what comes on a branch. A null response: the transaction ended for want of one. */
+interface Listener {
+  arrived(branch: Branch, response: Response | null, failure: LocalFailure): void
+}
+
+/** What came from a branch's client transaction and waits its turn. */
+interface Arrival {
+  readonly branch: Branch
+  /** Null: the transaction ended for want of one. */
+  readonly response: Response | null
+  readonly failure: LocalFailure
+}
+
+class Branch implements ClientUser {
+  readonly index: number
+  readonly uri: string | null
+  readonly nextHop: string | null
+  transaction: ClientTransaction | null = null
+  timerC: Timer | null = null
+  /** Its 2xx as the script left it, to be repeated without asking again. */
+  answer: Response | null = null
+  /** The request it belongs to; after the answer, what waits for repetitions. */
+  listener: Listener
+
+  constructor(index: number, uri: string | null, nextHop: string | null, listener: Listener) {
+    this.index = index
+    this.uri = uri
+    this.nextHop = nextHop
+    this.listener = listener
+  }
+
+  onResponse(response: Response): void {
+    this.listener.arrived(this, response, 'timeout')
+  }
+
+  onEnd(reason: 'normal' | 'timeout' | 'transport'): void {
+    // A normal end follows a final response, which has been heard already.
+    if (reason !== 'normal') this.listener.arrived(this, null, reason)
+  }
+}
+
+/** A request on its way to one target or several: performs what its response context says, and asks the script. */
+export class ProxiedRequest implements Branches, Listener {
+  readonly #core: ProxyCore
+  readonly #exchange: Exchange
+  readonly #context: ResponseContext
+  // Most requests have one branch and live 32 s with their transactions: no list here is grown by `push`, which would
+  // make room for seventeen at once.
+  #branches: readonly Branch[] = []
+  /** The request as last edited. */
+  #original: Request
+  #retargets = 0
+  /** Effects wait for the last of those being performed. */
+  #effects: ContextEffect[] | null = null
+  #performing = false
+  /** Responses keep their order while `onReply` thinks about one of them. */
+  #arrivals: Arrival[] | null = null
+  #asking = false
+
+  constructor(core: ProxyCore, exchange: Exchange, original: Request) {
+    this.#core = core
+    this.#exchange = exchange
+    this.#original = original
+    this.#context = new ResponseContext(exchange.request.method)
+  }
+
+  start(verdict: Forwarding): void {
+    const first = this.#branches.length
+    const branches =
+      verdict.do === 'relay'
+        ? [new Branch(first, null, verdict.target, this)]
+        : verdict.targets.map((uri, i) => new Branch(first + i, uri, null, this))
+    this.#branches = first === 0 ? branches : [...this.#branches, ...branches]
+    const added = this.#branches.length - first
+    if (added === 0) this.#exchange.reply(404, 'server')
+    else this.#perform(this.#context.add(added, verdict.do === 'fork' ? verdict.strategy : 'parallel'))
+  }
+
+  cancel(): void {
+    this.#perform(this.#context.cancel())
+  }
+
+  drop(): void {
+    for (const branch of this.#branches) branch.timerC?.cancel()
+  }
+
+  #perform(effects: readonly ContextEffect[]): void {
+    if (this.#performing) {
+      this.#effects = [...(this.#effects ?? []), ...effects]
+      return
+    }
+    this.#performing = true
+    try {
+      for (const effect of effects) this.#do(effect)
+      for (let more = this.#effects; more !== null; more = this.#effects) {
+        this.#effects = null
+        for (const effect of more) this.#do(effect)
+      }
+    } finally {
+      this.#performing = false
+    }
+  }
+
+  #do(effect: ContextEffect): void {
+    if (effect.do === 'settle') {
+      this.#settle(effect.best, effect.failures)
+      return
+    }
+    const branch = this.#branches[effect.branch]
+    if (branch === undefined) return
+    switch (effect.do) {
+      case 'try':
+        this.#launch(branch)
+        break
+      case 'respond':
+        effect.response.headers.removeFirst('via')
+        this.#answeredBy(branch, effect.response)
+        this.#exchange.respond(effect.response, 'callee')
+        this.#slim()
+        break
+      case 'cancel':
+        if (branch.transaction === null) this.#perform(this.#context.failed(branch.index, 'cancelled'))
+        else branch.transaction.cancel()
+        break
+      case 'startTimerC':
+        branch.timerC?.cancel()
+        branch.timerC = this.#core.clock.startTimer(this.#core.timerCMs, () => {
+          branch.timerC = null
+          this.#perform(this.#context.timerC(branch.index))
+        })
+        break
+      case 'stopTimerC':
+        branch.timerC?.cancel()
+        branch.timerC = null
+        break
+    }
+  }
+
+  /** After the final response only 2xx repetitions come: unless a script hears them, nothing else is kept for 32 s. */
+  #slim(): void {
+    const { final, request } = this.#exchange
+    if (!final || this.#core.router.handles('reply', request.method)) return
+    this.#original = request
+    if (this.#branches.some(({ index }) => this.#context.pending(index))) return
+    const late = this.#exchange.lateAnswers()
+    for (const branch of this.#branches) branch.listener = late
+  }
+
+  #launch(branch: Branch): void {
+    const { uri, nextHop } = branch
+    const launch = { original: this.#original, uri, nextHop, exchange: this.#exchange }
+    this.#core.launch(
+      launch,
+      branch,
+      () => this.#context.pending(branch.index),
+      (result) => {
+        if (typeof result === 'number')
+          this.#perform(this.#context.failed(branch.index, 'unroutable', result))
+        else branch.transaction = result
+      },
+    )
+  }
+
+  /** The record names where the answer came from. */
+  #answeredBy(branch: Branch, { status }: Response): void {
+    const remote = branch.transaction?.flow?.path.remote
+    if (status >= 200 && remote !== undefined && !this.#exchange.final) {
+      this.#exchange.call?.routedTo(remote.host, remote.port)
+    }
+  }
+
+  arrived(branch: Branch, response: Response | null, failure: LocalFailure): void {
+    if (!this.#asking && this.#arrivals === null) {
+      this.#take(branch, response, failure)
+      return
+    }
+    this.#arrivals = [...(this.#arrivals ?? []), { branch, response, failure }]
+    if (!this.#asking) this.#nextArrival()
+  }
+
+  #nextArrival(): void {
+    while (!this.#asking) {
+      const arrival = this.#arrivals?.shift()
+      if (arrival === undefined) {
+        this.#arrivals = null
+        return
+      }
+      this.#take(arrival.branch, arrival.response, arrival.failure)
+    }
+  }
+
+  #take(branch: Branch, response: Response | null, failure: LocalFailure): void {
+    if (response === null) {
+      this.#perform(this.#context.failed(branch.index, failure))
+      return
+    }
+    const { answer } = branch
+    if (answer !== null && response.status < 300 && answer.toTag === response.toTag) {
+      this.#exchange.respond(answer, 'callee')
+      return
+    }
+    const heard = response.status > 100 && this.#core.router.handles('reply', this.#exchange.request.method)
+    // A response never waits for a handler to become free (contract: overload cannot keep calls from ending).
+    if (!heard || !this.#ask('reply', response, (outcome) => this.#replied(branch, response, outcome))) {
+      this.#perform(this.#context.receive(branch.index, response))
+    }
+  }
+
+  /** False when there is no room: then nothing was asked. */
+  #ask(kind: HandlerKind, response: Response, done: (outcome: Outcome) => void): boolean {
+    const { request, flow, routeConsumed, receivedAt } = this.#exchange
+    const reservation = this.#core.router.reserve('in-dialog', request.method)
+    if (reservation === null) return false
+    this.#asking = true
+    const { path } = flow
+    const elapsedMs = this.#core.clock.now() - receivedAt
+    const job = { kind, request: this.#original, response, path, routeConsumed, elapsedMs }
+    reservation.decide(job, (outcome) => {
+      this.#asking = false
+      done(outcome)
+      this.#nextArrival()
+    })
+    return true
+  }
+
+  #replied(branch: Branch, response: Response, outcome: Outcome): void {
+    const { status } = response
+    if (outcome.ok) {
+      const { verdict } = outcome.decision
+      this.#note(outcome.decision)
+      if (verdict.do === 'drop' && status < 200) return
+      // An answered call cannot be refused: the callee has its dialog, and only a BYE ends that.
+      if (verdict.do === 'reject' && (status < 200 || status >= 300) && !this.#exchange.final) {
+        this.#close(verdict.code, verdict.reason)
+        this.#perform(this.#context.receive(branch.index, response))
+        return
+      }
+      tolerate(() => editResponse(response, outcome.decision.edits))
+    }
+    if (status >= 200 && status < 300) branch.answer = response
+    this.#perform(this.#context.receive(branch.index, response))
+  }
+
+  /** A final response of the script's: what still runs is given up. */
+  #close(code: number, reason: string | null): void {
+    const status = code >= 300 && code < 700 ? code : 500
+    this.#exchange.reply(status, 'server', reason === null ? {} : { reason })
+    this.#perform(this.#context.close())
+  }
+
+  /** Every branch has failed: the script may know somebody else (§16.7 step 6 otherwise). */
+  #settle(best: Failure, failures: readonly Failure[]): void {
+    const response = best.response ?? this.#exchange.build(best.status)
+    if (best.response !== null) best.response.headers.removeFirst('via')
+    const { method } = this.#exchange.request
+    const pass = (): void => this.#pass(best, response, failures)
+    const wanted = !this.#exchange.cancelled && this.#core.router.handles('failure', method)
+    if (!wanted || this.#retargets >= MAX_RETARGETS) pass()
+    else if (!this.#ask('failure', response, (outcome) => this.#retried(outcome, pass))) pass()
+  }
+
+  #pass(best: Failure, response: Response, failures: readonly Failure[]): void {
+    aggregateChallenges(response, failures)
+    this.#exchange.respond(upstreamOf(response), causeOf(best.local), best.status)
+    this.#perform(this.#context.close())
+  }
+
+  #retried(outcome: Outcome, pass: () => void): void {
+    if (this.#exchange.cancelled) {
+      this.#exchange.reply(487, 'caller')
+      return
+    }
+    if (!outcome.ok) {
+      pass()
+      return
+    }
+    const { decision } = outcome
+    const { verdict } = decision
+    this.#note(decision)
+    if (verdict.do === 'relay' || verdict.do === 'fork') {
+      this.#retargets++
+      if (tolerate(() => (this.#original = editedRequest(this.#original, decision.edits))))
+        this.start(verdict)
+      else pass()
+    } else if (verdict.do === 'reply') {
+      const { code } = verdict
+      const answered = code >= 200 && code < 700
+      if (!answered || !tolerate(() => this.#exchange.reply(code, 'server', replyOptions(verdict)))) pass()
+      else this.#perform(this.#context.close())
+    } else if (verdict.do === 'reject') this.#close(verdict.code, verdict.reason)
+    // Edits made in `onFailure` are of the request: nothing to do for the response that goes up.
+    else pass()
+  }
+
+  #note({ cdr, authUser, recordRoute }: Decision): void {
+    this.#exchange.call?.note(cdr, authUser)
+    if (recordRoute) this.#exchange.recordRoute = true
+  }
+}
+
+/** The message builder refuses text that would break the message: the script's mistake, and not the call's end. */
+function tolerate(edit: () => void): boolean {
+  try {
+    edit()
+    return true
+  } catch (error) {
+    if (error instanceof TypeError) return false
+    throw error
+  }
+}

@@ -1,0 +1,110 @@
+import type { Path } from '../base/address.ts'
+import type { Request, Response } from '../sip/message/message.ts'
+import type { ScriptFailureReason } from '../spine/facts.ts'
+
+/**
+ * What a script may decide about a request, and the port through which the core asks it.
+ * The script host implements `Router`; the core depends on nothing else of it.
+ * All texts are binary text (a character a byte), ready to be put on the wire.
+ */
+export type Verdict =
+  /** Forward; `target` null means the Request-URI (or the Route set). */
+  | { readonly do: 'relay'; readonly target: string | null }
+  | {
+      readonly do: 'fork'
+      readonly targets: readonly string[]
+      readonly strategy: 'parallel' | 'sequential'
+    }
+  | {
+      readonly do: 'reply'
+      readonly code: number
+      /** null: the standard phrase. */
+      readonly reason: string | null
+      readonly headers: readonly (readonly [string, string])[]
+      readonly body: string | null
+      readonly contentType: string | null
+    }
+  /** `registrar.save`: bind the contacts and answer (§10.3). */
+  | { readonly do: 'save' }
+  /** In onReply: pass the response on. In onFailure: send the best response upstream. */
+  | { readonly do: 'pass' }
+  /** In onReply: give up the forwarded INVITE, cancel its branches and answer this. */
+  | { readonly do: 'reject'; readonly code: number; readonly reason: string | null }
+  /** In onReply: swallow the provisional response. */
+  | { readonly do: 'drop' }
+
+/** A change of the message, in the order the script made them. */
+export type Edit =
+  | readonly ['set', name: string, value: string]
+  | readonly ['add', name: string, value: string]
+  | readonly ['remove', name: string]
+  | readonly ['ruri', uri: string]
+  | readonly ['body', body: string, contentType: string | null]
+
+export interface Decision {
+  readonly verdict: Verdict
+  readonly edits: readonly Edit[]
+  /** `request.recordRoute()` was called. */
+  readonly recordRoute: boolean
+  /** `cdr.write` was called: JSON text of the object to merge into `extra` ('{}' when no field was given). */
+  readonly cdr: string | null
+  readonly authUser: string | null
+}
+
+export type Outcome =
+  | { readonly ok: true; readonly decision: Decision }
+  | { readonly ok: false; readonly reason: ScriptFailureReason; readonly what: string }
+
+export type HandlerKind = 'request' | 'reply' | 'failure' | 'cancel'
+
+/** One run of a handler. */
+export interface Job {
+  readonly kind: HandlerKind
+  /** The request as received, or as last edited (`failure`, `reply`). */
+  readonly request: Request
+  readonly response: Response | null
+  /** Where the request came from. */
+  readonly path: Path
+  /** From the receipt of the request to this job, ms. */
+  readonly elapsedMs: number
+  /** §16.4 found and removed a Route of ours, or a strict router's Request-URI: `looseRoute()` is true. */
+  readonly routeConsumed: boolean
+}
+
+export interface Reservation {
+  /**
+   * Runs the handlers that match. `done` is called exactly once, never synchronously: with the verdict, or with the
+   * failure after an exception, the time limit, or a lost worker.
+   */
+  decide(job: Job, done: (outcome: Outcome) => void): void
+  /** Gives the place back without a run. */
+  release(): void
+}
+
+export interface Router {
+  /**
+   * Asked before any state exists. Null means saturated: refuse the request and forget it.
+   * `in-dialog` jobs draw on a share that `initial` ones cannot take, so that overload cannot keep calls from ending.
+   */
+  reserve(share: 'initial' | 'in-dialog', method: string): Reservation | null
+  /** Whether the script declared a handler of this kind for this method. */
+  handles(kind: HandlerKind, method: string): boolean
+}
+
+/** What the script host may ask of the location store, synchronously on the engine thread. */
+export interface LocationView {
+  /** Unexpired contacts of the address-of-record in `uri`, highest q first, newest first among equals. */
+  lookup(uri: string): readonly ContactView[]
+}
+
+/** A contact as scripts see it. */
+export interface ContactView {
+  readonly uri: string
+  /** 0 … 1 (§20.10). */
+  readonly q: number
+  /** Seconds until it expires. */
+  readonly expires: number
+  /** `ip:port` the REGISTER came from. */
+  readonly received: string
+  readonly userAgent: string | null
+}
