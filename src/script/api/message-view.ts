@@ -1,0 +1,147 @@
+import { headerKey } from '../../sip/message/header-fields.ts'
+import type { Message } from '../../sip/message/message.ts'
+import type { Edit } from '../../core/verdict.ts'
+import { headerName, headerValue, show, writable } from './checks.ts'
+import { ScriptError } from './script-error.ts'
+import { decodeText, encodeText } from './text.ts'
+
+/** What requests and replies share in a script: reading fields, and changing them where they are still to be sent. */
+export abstract class MessageView {
+  readonly #message: Message
+  /** Null: this message has gone already; the string says what to change instead. */
+  readonly #edits: Edit[] | string
+
+  /** @internal */
+  constructor(message: Message, edits: Edit[] | string) {
+    this.#message = message
+    this.#edits = edits
+  }
+
+  get callId(): string {
+    return decodeText(this.#message.callId)
+  }
+
+  /** The URI in From (RFC 3261 §20.20). */
+  get fromUri(): string {
+    return decodeText(this.#message.from.uri)
+  }
+
+  /** The URI in To (§20.39). */
+  get toUri(): string {
+    return decodeText(this.#message.to.uri)
+  }
+
+  get fromTag(): string | undefined {
+    return this.#message.fromTag
+  }
+
+  /** Undefined outside a dialog. */
+  get toTag(): string | undefined {
+    return this.#message.toTag
+  }
+
+  get cseq(): { readonly number: number; readonly method: string } {
+    return this.#message.cseq
+  }
+
+  /** The body's bytes; a copy. */
+  get body(): Buffer {
+    return Buffer.from(this.#message.body, 'latin1')
+  }
+
+  /** The body as text (UTF-8); '' when there is none. */
+  get bodyText(): string {
+    return decodeText(this.#message.body)
+  }
+
+  get contentType(): string | undefined {
+    return this.getHeader('Content-Type')
+  }
+
+  get userAgent(): string | undefined {
+    return this.getHeader('User-Agent')
+  }
+
+  /** The first field of this name, compact form or long, in any case; undefined when there is none. */
+  getHeader(name: string): string | undefined {
+    const value = this.#message.headers.first(headerKey(name))
+    return value === undefined ? undefined : decodeText(value)
+  }
+
+  /** Every field of this name, in order. Comma lists are not split, except Via, Route, Record-Route and Path. */
+  getHeaders(name: string): string[] {
+    return this.#message.headers.all(headerKey(name)).map(decodeText)
+  }
+
+  hasHeader(name: string): boolean {
+    return this.#message.headers.has(headerKey(name))
+  }
+
+  /**
+   * Leaves exactly one field of this name, with this value.
+   * @throws ScriptError for a line break or NUL, and for fields that only the server writes (Via, CSeq, Call-ID,
+   * Max-Forwards, Content-Length, Record-Route, the tags of From and To)
+   */
+  setHeader(name: string, value: string | number): void {
+    const { key, text } = this.#checked(name, value)
+    this.#edit(['set', key, text])
+    this.#message.headers.set(key, text)
+  }
+
+  /** Adds a field after those of the same name. Throws as `setHeader` does. */
+  addHeader(name: string, value: string | number): void {
+    const { key, text } = this.#checked(name, value)
+    if (this.#message.headers.has(headerKey(key)) && /^(from|to)$/.test(headerKey(key))) {
+      throw new ScriptError(`a message has one ${name}: use setHeader`)
+    }
+    this.#edit(['add', key, text])
+    this.#message.headers.append(key, text)
+  }
+
+  /** Removes every field of this name; tells whether there was one. */
+  removeHeader(name: string): boolean {
+    const field = headerName(name)
+    const key = headerKey(field)
+    writable(field, this.#message.headers.first(key), null)
+    if (!this.#message.headers.has(key)) return false
+    this.#edit(['remove', field])
+    this.#message.headers.remove(key)
+    return true
+  }
+
+  /**
+   * Replaces the body. Content-Length follows by itself.
+   * @param contentType needed when the message had no body; kept when not given
+   */
+  setBody(body: string | Uint8Array, contentType?: string): void {
+    const text = bodyText(body)
+    const type = contentType === undefined ? null : headerValue('Content-Type', contentType)
+    if (text !== '' && type === null && !this.hasHeader('Content-Type')) {
+      throw new ScriptError('setBody needs a content type: the message had no body')
+    }
+    this.#edit(['body', text, type])
+    this.#message.body = text
+    if (type !== null) this.#message.headers.set('Content-Type', type)
+  }
+
+  #checked(name: string, value: string | number): { key: string; text: string } {
+    const key = headerName(name)
+    const text = headerValue(key, value)
+    writable(key, this.#message.headers.first(headerKey(key)), text)
+    return { key, text }
+  }
+
+  #edit(edit: Edit): void {
+    if (typeof this.#edits === 'string') throw new ScriptError(this.#edits)
+    this.#edits.push(edit)
+  }
+}
+
+/** @internal @returns binary text */
+export function bodyText(body: unknown): string {
+  if (typeof body === 'string') return encodeText(body)
+  if (body instanceof Uint8Array) {
+    return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')
+  }
+  throw new ScriptError(`${show(body)} is not a body: a string or bytes`)
+}

@@ -1,0 +1,250 @@
+import type { Decision, Edit } from '../../core/verdict.ts'
+import type { Path, Protocol } from '../../base/address.ts'
+import type { Request } from '../../sip/message/message.ts'
+import { formatUri, isSipUri, parseUri, type SipUri } from '../../sip/message/uri.ts'
+import { finalStatus, headerName, headerValue, reasonText, show, target, writable } from './checks.ts'
+import type { Contact } from './contact.ts'
+import { bodyText, MessageView } from './message-view.ts'
+import { ScriptError } from './script-error.ts'
+import { decodeText, encodeText } from './text.ts'
+import { Verdict } from './verdict.ts'
+
+export interface ReplyOptions {
+  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>
+  readonly body?: string | Uint8Array
+  /** Of `body`; `text/plain` unless told. */
+  readonly contentType?: string
+}
+
+export interface ForkOptions {
+  /** `parallel` (unless told): all at once, the first 2xx wins. `sequential`: one after another, each after the last failed. */
+  readonly strategy?: 'parallel' | 'sequential'
+}
+
+/** A SIP request in a handler. What a handler changes is sent when its verdict is carried out, not before. */
+export class ScriptRequest extends MessageView {
+  readonly #request: Request
+  readonly #path: Path
+  readonly #routeConsumed: boolean
+  readonly #edits: Edit[]
+  #recordRoute = false
+  #cdr: Record<string, unknown> | null = null
+  #authUser: string | undefined
+
+  /** @internal @param frozen why the request cannot be changed any more; undefined when it can */
+  constructor(request: Request, path: Path, routeConsumed: boolean, frozen?: string) {
+    const edits: Edit[] = []
+    super(request, frozen ?? edits)
+    this.#request = request
+    this.#path = path
+    this.#routeConsumed = routeConsumed
+    this.#edits = edits
+  }
+
+  /** As sent; methods are case-sensitive (RFC 3261 §7.1). */
+  get method(): string {
+    return this.#request.method
+  }
+
+  /** The Request-URI, as received or as last set. */
+  get ruri(): string {
+    return decodeText(this.#request.uri)
+  }
+
+  /** True when To has a tag: the request belongs to a dialog (§12.2). */
+  get inDialog(): boolean {
+    return this.#request.toTag !== undefined
+  }
+
+  /** 0 … 255, as received. Undefined when the sender gave none (RFC 2543). */
+  get maxForwards(): number | undefined {
+    const text = this.#request.headers.first('max-forwards')
+    return text === undefined ? undefined : Number(text)
+  }
+
+  get transport(): Protocol {
+    return this.#path.protocol
+  }
+
+  /** Where the request came from: the address the socket saw, whatever Via says. */
+  get sourceIp(): string {
+    return this.#path.remote.host
+  }
+
+  get sourcePort(): number {
+    return this.#path.remote.port
+  }
+
+  /** The user who proved to be who they are; goes into the call's record. A script that authenticates may set it. */
+  get authUser(): string | undefined {
+    return this.#authUser
+  }
+
+  set authUser(user: string | undefined) {
+    this.#authUser = user
+  }
+
+  /** Seconds that a REGISTER asks for: the first Contact's `expires`, else Expires (§10.3). Undefined when neither is there. */
+  get contactExpires(): number | undefined {
+    const contact = this.#request.headers.first('contact')
+    const own = contact === undefined ? null : /;\s*expires\s*=\s*"?(\d+)/i.exec(contact)
+    const text = own?.[1] ?? this.#request.headers.first('expires')
+    return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
+  }
+
+  /** The event package of SUBSCRIBE and NOTIFY, without parameters (RFC 6665 §8.2.1). */
+  get event(): string | undefined {
+    return this.getHeader('Event')?.split(';')[0]?.trim()
+  }
+
+  /**
+   * Answer the request and be done with it.
+   * @param code 200 … 699
+   * @param reason the standard phrase when not given
+   */
+  reply(code: number, reason?: string, options: ReplyOptions = {}): Verdict {
+    const headers: [string, string][] = []
+    for (const [name, given] of Object.entries(options.headers ?? {})) {
+      const field = headerName(name)
+      if (/^(from|to|f|t)$/i.test(field))
+        throw new ScriptError(`${name} of a response is the request's (§8.2.6.2)`)
+      writable(field, undefined, '')
+      for (const value of Array.isArray(given) ? given : [given])
+        headers.push([field, headerValue(field, value)])
+    }
+    const body = options.body === undefined ? null : bodyText(options.body)
+    const type = body === null ? null : headerValue('Content-Type', options.contentType ?? 'text/plain')
+    return new Verdict({
+      do: 'reply',
+      code: finalStatus(code),
+      reason: reasonText(reason),
+      headers,
+      body,
+      contentType: type,
+    })
+  }
+
+  /**
+   * Forward the request (§16.6).
+   * @param to a SIP URI to send it to, without changing the Request-URI; when not given, the Route set or the Request-URI decides
+   */
+  relay(to?: string): Verdict {
+    return new Verdict({ do: 'relay', target: to === undefined ? null : target(to, 'relay') })
+  }
+
+  /** Forward the request to several targets, each of which becomes its Request-URI (§16.7 chooses the answer). */
+  fork(targets: readonly (string | Contact)[], options: ForkOptions = {}): Verdict {
+    if (!Array.isArray(targets) || targets.length === 0) {
+      throw new ScriptError('fork needs at least one target: reply(404) or reply(480) when there is none')
+    }
+    const strategy = options.strategy ?? 'parallel'
+    if (strategy !== 'parallel' && strategy !== 'sequential') {
+      throw new ScriptError(`${show(strategy)} is not a strategy: 'parallel' or 'sequential'`)
+    }
+    const uris = targets.map((t: string | Contact) => target(typeof t === 'string' ? t : t.uri, 'fork'))
+    return new Verdict({ do: 'fork', targets: uris, strategy })
+  }
+
+  /** Leave the decision to the next matching handler, in order of declaration. */
+  next(): Verdict {
+    return new Verdict(null)
+  }
+
+  /** Stay in the path of the dialog that this request starts: adds our Record-Route (§16.6 step 4). */
+  recordRoute(): void {
+    this.#recordRoute = true
+  }
+
+  /**
+   * True when the request came along a Record-Route of ours, which has been taken off already (§16.4): relay it.
+   * False: it has no business here, or its Route leads elsewhere.
+   */
+  looseRoute(): boolean {
+    return this.#routeConsumed
+  }
+
+  /** Replaces the Request-URI. @throws ScriptError when it is not a URI */
+  setRuri(uri: string): void {
+    const text = encodeText(String(uri))
+    const parsed = parseUri(text)
+    if (!parsed.ok) throw new ScriptError(`setRuri: ${show(uri)} is not a URI: ${parsed.fault.what}`)
+    this.#setUri(text)
+  }
+
+  /** Replaces the user part of the Request-URI. */
+  setRuriUser(user: string): void {
+    this.#setUri(checkedUri({ ...this.#sipUri(), user: encodeText(user) }, 'setRuriUser'))
+  }
+
+  /** Replaces the host of the Request-URI, and its port when one is given after a colon. */
+  setRuriHost(host: string): void {
+    const parsed = parseUri(`sip:${encodeText(host)}`)
+    if (!parsed.ok || !isSipUri(parsed.value) || parsed.value.user !== null) {
+      throw new ScriptError(`setRuriHost: ${show(host)} is not a host`)
+    }
+    const uri = this.#sipUri()
+    const port = parsed.value.port ?? uri.port
+    this.#setUri(checkedUri({ ...uri, host: parsed.value.host, port }, 'setRuriHost'))
+  }
+
+  /** @internal The script's own fields for the call's record. */
+  addToRecord(extra: Readonly<Record<string, unknown>>): void {
+    this.#cdr = { ...this.#cdr, ...extra }
+  }
+
+  /** @internal */
+  decide(verdict: Decision['verdict'], edits: readonly Edit[] = this.#edits): Decision {
+    const user = this.#authUser
+    return {
+      verdict,
+      edits,
+      recordRoute: this.#recordRoute,
+      cdr: this.#cdr === null ? null : asciiJson(this.#cdr),
+      authUser: user === undefined ? null : encodeText(user),
+    }
+  }
+
+  #sipUri(): SipUri {
+    const parsed = parseUri(this.#request.uri)
+    if (!parsed.ok || !isSipUri(parsed.value))
+      throw new ScriptError(`the Request-URI ${this.ruri} is not a SIP URI`)
+    return parsed.value
+  }
+
+  #setUri(text: string): void {
+    this.#edits.push(['ruri', text])
+    this.#request.uri = text
+  }
+}
+
+/** A request that has been forwarded: it can be read, and the reply decided upon. */
+export type ForwardedRequest = Omit<
+  ScriptRequest,
+  | 'reply'
+  | 'relay'
+  | 'fork'
+  | 'recordRoute'
+  | 'looseRoute'
+  | 'setHeader'
+  | 'addHeader'
+  | 'removeHeader'
+  | 'setBody'
+  | 'setRuri'
+  | 'setRuriUser'
+  | 'setRuriHost'
+>
+
+function checkedUri(uri: SipUri, verb: string): string {
+  const text = formatUri(uri)
+  const parsed = parseUri(text)
+  if (!parsed.ok) throw new ScriptError(`${verb}: ${parsed.fault.what}; escape it as %XX (§19.1.2)`)
+  return text
+}
+
+/** JSON in ASCII: the same text whether it is read as binary text or as Unicode. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    /[\u0080-\uffff]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

@@ -1,0 +1,171 @@
+import { HeaderFields, headerKey, type Field } from '../sip/message/header-fields.ts'
+import { Request, Response, type Message } from '../sip/message/message.ts'
+import type { ContactView, Decision, Edit, Verdict } from '../core/verdict.ts'
+import type { Batch, BatchReader } from './conversation.ts'
+
+/**
+ * Messages and decisions as items of a batch.
+ *
+ * A message's fields travel as one string with NUL between names and values, which the parser lets into no header:
+ * joining and splitting costs less than serializing and parsing, or than cloning two dozen strings.
+ */
+const SEPARATOR = '\0'
+
+export function writeMessage(batch: Batch, message: Message): void {
+  if (message.kind === 'request') batch.push(message.method, message.uri)
+  else batch.push(message.status, message.reason)
+  let head = ''
+  for (const field of message.headers.fields) head += field.name + SEPARATOR + field.value + SEPARATOR
+  batch.push(head, message.body)
+}
+
+/** A message still in pieces: most of the work is done by `build…`, when a handler is about to run. */
+export interface RawRequest {
+  readonly method: string
+  readonly uri: string
+  readonly head: string
+  readonly body: string
+}
+
+export interface RawResponse {
+  readonly status: number
+  readonly reason: string
+  readonly head: string
+  readonly body: string
+}
+
+export function readRequest(reader: BatchReader): RawRequest {
+  return { method: reader.string(), uri: reader.string(), head: reader.string(), body: reader.string() }
+}
+
+export function readResponse(reader: BatchReader): RawResponse {
+  return { status: reader.number(), reason: reader.string(), head: reader.string(), body: reader.string() }
+}
+
+export function buildRequest(raw: RawRequest): Request {
+  return new Request(raw.method, raw.uri, readFields(raw.head), raw.body)
+}
+
+export function buildResponse(raw: RawResponse): Response {
+  return new Response(raw.status, raw.reason, readFields(raw.head), raw.body)
+}
+
+function readFields(head: string): HeaderFields {
+  const parts = head.split(SEPARATOR)
+  const fields: Field[] = []
+  for (let at = 0; at + 1 < parts.length; at += 2) {
+    const name = parts[at] ?? ''
+    fields.push({ name, key: headerKey(name), value: parts[at + 1] ?? '' })
+  }
+  return new HeaderFields(fields)
+}
+
+export function writeContacts(batch: Batch, contacts: readonly ContactView[]): void {
+  batch.push(contacts.length)
+  for (const c of contacts) batch.push(c.uri, c.q, c.expires, c.received, c.userAgent)
+}
+
+/** @param count as read from the batch, 0 or more */
+export function readContacts(reader: BatchReader, count: number): ContactView[] {
+  const contacts: ContactView[] = []
+  for (let i = 0; i < count; i++) {
+    contacts.push({
+      uri: reader.string(),
+      q: reader.number(),
+      expires: reader.number(),
+      received: reader.string(),
+      userAgent: reader.text(),
+    })
+  }
+  return contacts
+}
+
+const VERDICTS = ['relay', 'fork', 'reply', 'save', 'pass', 'reject', 'drop'] as const
+
+export function writeDecision(batch: Batch, decision: Decision): void {
+  const { verdict, edits } = decision
+  batch.push(VERDICTS.indexOf(verdict.do))
+  switch (verdict.do) {
+    case 'relay':
+      batch.push(verdict.target)
+      break
+    case 'fork':
+      batch.push(verdict.strategy, verdict.targets.length, ...verdict.targets)
+      break
+    case 'reply':
+      batch.push(verdict.code, verdict.reason, verdict.body, verdict.contentType, verdict.headers.length)
+      for (const [name, value] of verdict.headers) batch.push(name, value)
+      break
+    case 'reject':
+      batch.push(verdict.code, verdict.reason)
+      break
+    case 'save':
+    case 'pass':
+    case 'drop':
+  }
+  batch.push(decision.recordRoute ? 1 : 0, decision.cdr, decision.authUser, edits.length)
+  for (const edit of edits) batch.push(edit[0], edit[1], edit[2] ?? null)
+}
+
+export function readDecision(reader: BatchReader): Decision {
+  const verdict = readVerdict(reader)
+  const recordRoute = reader.number() === 1
+  const cdr = reader.text()
+  const authUser = reader.text()
+  const edits: Edit[] = []
+  for (let left = reader.number(); left > 0; left--) edits.push(readEdit(reader))
+  return { verdict, edits, recordRoute, cdr, authUser }
+}
+
+function readVerdict(reader: BatchReader): Verdict {
+  const name = VERDICTS[reader.number()]
+  switch (name) {
+    case 'relay':
+      return { do: 'relay', target: reader.text() }
+    case 'fork': {
+      const strategy = reader.string() === 'sequential' ? 'sequential' : 'parallel'
+      const targets: string[] = []
+      for (let left = reader.number(); left > 0; left--) targets.push(reader.string())
+      return { do: 'fork', targets, strategy }
+    }
+    case 'reply': {
+      const code = reader.number()
+      const reason = reader.text()
+      const body = reader.text()
+      const contentType = reader.text()
+      const headers: [string, string][] = []
+      for (let left = reader.number(); left > 0; left--) headers.push([reader.string(), reader.string()])
+      return { do: 'reply', code, reason, headers, body, contentType }
+    }
+    case 'reject':
+      return { do: 'reject', code: reader.number(), reason: reader.text() }
+    case 'save':
+      return { do: 'save' }
+    case 'pass':
+      return { do: 'pass' }
+    case 'drop':
+      return { do: 'drop' }
+    case undefined:
+  }
+  throw new Error('a batch holds an unknown verdict')
+}
+
+function readEdit(reader: BatchReader): Edit {
+  const what = reader.string()
+  const first = reader.string()
+  const second = reader.text()
+  switch (what) {
+    case 'set':
+      return ['set', first, second ?? '']
+    case 'add':
+      return ['add', first, second ?? '']
+    case 'remove':
+      return ['remove', first]
+    case 'ruri':
+      return ['ruri', first]
+    case 'body':
+      return ['body', first, second]
+    default:
+      throw new Error(`a batch holds an unknown edit: ${what}`)
+  }
+}

@@ -1,0 +1,157 @@
+import type { Clock, Timer } from '../base/clock.ts'
+import type { HostControlPort } from './conversation.ts'
+import type { Run } from './run.ts'
+import type { WorkerLink } from './worker-link.ts'
+
+/** A worker above the pool's size that had nothing to do for so long is let go. Milliseconds. */
+const IDLE_MS = 60_000
+
+/**
+ * Which workers there are and which of them serve. Keeps the pool at its size, lets it grow to its ceiling, and lets
+ * workers go when they have finished what they had.
+ */
+export class WorkerPool {
+  readonly max: number
+  readonly #clock: Clock
+  readonly #control: HostControlPort
+  readonly #size: number
+  /** Every worker that is not gone, those included that no longer serve but still have runs. */
+  readonly #links = new Map<number, WorkerLink>()
+  #serving: readonly WorkerLink[] = []
+  #generation = 0
+  #requested = 0
+  #idleLook: Timer | null = null
+  #closed = false
+
+  /** @param size workers at rest @param max ceiling */
+  constructor(clock: Clock, control: HostControlPort, size: number, max: number) {
+    this.#clock = clock
+    this.#control = control
+    this.#size = size
+    this.max = max
+  }
+
+  /** Live workers of the serving generation. */
+  get size(): number {
+    return this.#serving.length
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Safe to change while it is gone through. */
+  get links(): Iterable<WorkerLink> {
+    return this.#links.values()
+  }
+
+  get(id: number): WorkerLink | undefined {
+    return this.#links.get(id)
+  }
+
+  get canTake(): boolean {
+    return this.#serving.some((link) => link.canTake)
+  }
+
+  /** The worker that is awake and quick, else the one with the least to do. Timers stay in one worker while they can. */
+  choose(run: Run, now: number): WorkerLink | undefined {
+    if (run.timer >= 0) return this.#serving.find((link) => link.canTake)
+    let least: WorkerLink | undefined
+    for (const link of this.#serving) {
+      if (!link.canTake) continue
+      if (link.takesOneMore(now)) return link
+      if (least === undefined || link.busy < least.busy) least = link
+    }
+    return least
+  }
+
+  /** Adds a worker that has loaded. One of a generation that no longer serves is let go at once. */
+  attach(link: WorkerLink): void {
+    if (this.#closed || link.generation !== this.#generation) {
+      link.port.close()
+      this.#control.releaseWorker(link.id)
+      return
+    }
+    this.#requested = Math.max(0, this.#requested - 1)
+    this.#links.set(link.id, link)
+    this.#serving = [...this.#serving, link]
+    if (this.size > this.#size) this.#idleLook ??= this.#startIdleLook()
+  }
+
+  /** Puts these workers into service; those before get nothing more. */
+  switchTo(generation: number, links: readonly WorkerLink[]): void {
+    const before = this.#serving
+    this.#generation = generation
+    this.#serving = []
+    for (const link of links) this.attach(link)
+    // What was asked for before is of the old script and will not come.
+    this.#requested = 0
+    for (const link of before) this.retire(link)
+  }
+
+  /** The worker gets nothing more and is let go when its runs are over. */
+  retire(link: WorkerLink): void {
+    link.draining = true
+    this.#serving = this.#serving.filter((l) => l !== link)
+    this.letGo(link)
+  }
+
+  /** Lets a retired worker end, if nothing is left to wait for. */
+  letGo(link: WorkerLink): void {
+    if (!link.draining || link.runs.size > 0 || !this.#links.delete(link.id)) return
+    link.flush()
+    link.port.close()
+    this.#control.releaseWorker(link.id)
+  }
+
+  /** Forgets a worker that is gone. */
+  drop(link: WorkerLink): void {
+    this.#links.delete(link.id)
+    this.#serving = this.#serving.filter((l) => l !== link)
+    link.port.close()
+  }
+
+  kill(link: WorkerLink, why: string): void {
+    this.#control.killWorker(link.id, why)
+  }
+
+  /** Asks for as many workers as are missing. */
+  refill(): void {
+    if (this.#generation === 0 || this.#closed) return
+    const missing = this.#size - this.size - this.#requested
+    if (missing > 0) this.#ask(missing)
+  }
+
+  /** One more worker, up to the ceiling. One at a time: each costs the load of a script. */
+  grow(): void {
+    if (this.#generation > 0 && this.#requested === 0 && this.size < this.max) this.#ask(1)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#idleLook?.cancel()
+    for (const link of this.#links.values()) {
+      link.port.close()
+      this.#control.releaseWorker(link.id)
+    }
+    this.#links.clear()
+    this.#serving = []
+  }
+
+  #ask(count: number): void {
+    this.#requested += count
+    this.#control.needWorkers(count)
+  }
+
+  #startIdleLook(): Timer {
+    return this.#clock.startTimer(IDLE_MS / 6, () => {
+      this.#idleLook = null
+      const now = this.#clock.now()
+      for (const link of this.#serving.slice(1).toReversed()) {
+        if (this.size <= this.#size) return
+        if (!link.holds && now - link.lastUsed >= IDLE_MS) this.retire(link)
+      }
+      if (this.size > this.#size) this.#idleLook = this.#startIdleLook()
+    })
+  }
+}

@@ -1,0 +1,73 @@
+import { cdr, metrics, proxy, registrar, timer, type Contact, type RequestHandler } from 'siphon'
+
+/**
+ * What must not compile in a script. Checked by `npm run check`: an expected error that does not come is an error.
+ * Nothing here runs.
+ */
+const calls = metrics.counter('calls_total', 'Calls', { labels: ['direction', 'result'] })
+const plain = metrics.gauge('plain', 'No labels')
+const size = metrics.histogram('size_bytes', 'Sizes', { labels: ['kind'], buckets: [1, 2] })
+
+export function labels(): void {
+  calls.labels({ direction: 'in', result: 'ok' }).inc()
+  size.labels({ kind: 'a' }).observe(3)
+  plain.set(3)
+  // @ts-expect-error a label is missing
+  calls.labels({ direction: 'in' }).inc()
+  // @ts-expect-error no such label
+  calls.labels({ direction: 'in', result: 'ok', colour: 'red' }).inc()
+  // @ts-expect-error misspelled
+  calls.labels({ direction: 'in', resutl: 'ok' }).inc()
+  // @ts-expect-error a counter cannot be set
+  calls.labels({ direction: 'in', result: 'ok' }).set(3)
+}
+
+export function handlers(): void {
+  proxy.onRequest((request) => request.relay())
+  proxy.onRequest('INVITE|BYE', async (request) => request.relay())
+  // @ts-expect-error a path without a verdict
+  proxy.onRequest((request) => {
+    if (request.inDialog) return request.relay()
+  })
+  // @ts-expect-error an asynchronous path without a verdict
+  proxy.onRequest(async (request) => {
+    if (request.inDialog) return request.relay()
+  })
+  // @ts-expect-error the verdict is made but not returned
+  proxy.onRequest((request) => {
+    request.relay()
+  })
+  // @ts-expect-error verdicts come from the verbs only
+  proxy.onRequest(() => ({ do: 'relay', target: null }))
+  // @ts-expect-error a forgotten verdict of the registrar
+  proxy.onRequest('REGISTER', (request) => void registrar.save(request))
+  // @ts-expect-error the request has gone: only the reply can be decided
+  proxy.onReply((request) => request.relay())
+  // @ts-expect-error a reply needs a verdict too
+  proxy.onReply((_request, reply) => {
+    reply.setHeader('X', '1')
+  })
+  proxy.onReply((_request, reply) => reply.relay())
+  proxy.onFailure((request, reply) => (reply.statusCode === 486 ? request.relay('sip:a@b') : reply.relay()))
+  proxy.onCancel(() => {})
+}
+
+export const others: RequestHandler = async (request) => {
+  // @ts-expect-error contacts must be awaited
+  const early: readonly Contact[] = registrar.lookup(request.ruri)
+  void early
+  cdr.write(request, { extra: { a: 1 } })
+  // @ts-expect-error not an object
+  cdr.write(request, { extra: 3 })
+  // @ts-expect-error fork needs a list
+  void request.fork('sip:a@b')
+  // @ts-expect-error no such strategy
+  void request.fork(['sip:a@b'], { strategy: 'random' })
+  // @ts-expect-error the method is read only
+  request.method = 'BYE'
+  request.authUser = 'alice'
+  timer.every(30, () => {}, { name: 'a', jitter: 1 })
+  // @ts-expect-error seconds come first
+  timer.every(() => {}, 30)
+  return request.reply(200)
+}
