@@ -1,0 +1,67 @@
+/**
+ * What the admin API asks of the server, and the only way it can. The composition root implements it over the engine.
+ * Texts are what people read (decoded), names are those of the JSON bodies. A promise that takes longer than
+ * five seconds is answered with 503: the API never waits for a stuck engine.
+ */
+export interface AdminPort {
+  /** Must be answered without the engine: it is what tells that the engine is stuck. */
+  health(): { readonly engineTickedMsAgo: number; readonly uptimeSeconds: number }
+  /** `draining` from SIGTERM on. */
+  ready(): 'starting' | 'ready' | 'draining'
+  /** Levels and totals, `registrations_active` among them; `uptime_seconds` is added. */
+  stats(): Promise<Stats>
+  /** Contacts in an order that stays while pages are read; at most `limit`, from `cursor` (null: the first). */
+  registrations(page: PageRequest): Promise<Page<RegisteredContact>>
+  /** `aor` in any spelling: with or without scheme, host in any case. Null when it has no contact. */
+  registration(
+    aor: string,
+  ): Promise<{ readonly aor: string; readonly contacts: readonly RegisteredContact[] } | null>
+  /** The canonical address-of-record whose bindings were removed; null when there were none. */
+  removeRegistration(aor: string): Promise<string | null>
+  /** Live calls, as `registrations`. */
+  calls(page: PageRequest): Promise<Page<LiveCall>>
+  /** `proxied`: a proxy is no party of the call and cannot end it. */
+  hangUp(id: string): Promise<'hung_up' | 'not_found' | 'proxied'>
+}
+
+export interface PageRequest {
+  /** From 1. */
+  readonly limit: number
+  /** The `next` of the page before. One the server does not know: the first page. */
+  readonly cursor: string | null
+}
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  /** Null on the last page. */
+  readonly next: string | null
+}
+
+export interface Stats {
+  readonly registrations_active: number
+  readonly [name: string]: number
+}
+
+export interface RegisteredContact {
+  readonly aor: string
+  readonly uri: string
+  /** 0 … 1. */
+  readonly q: number
+  /** Whole seconds. */
+  readonly expires_remaining: number
+  /** `ip:port` the REGISTER came from. */
+  readonly received: string | null
+  readonly user_agent: string | null
+}
+
+export interface LiveCall {
+  readonly id: string
+  readonly call_id: string
+  readonly kind: 'proxy' | 'b2bua'
+  readonly state: 'calling' | 'ringing' | 'answered' | 'terminated'
+  /** From URI. */
+  readonly a_party: string
+  /** Where it went; null while that is open. */
+  readonly b_party: string | null
+  readonly since_seconds: number
+}

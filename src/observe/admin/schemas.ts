@@ -1,0 +1,62 @@
+import { z } from 'zod'
+
+/** Bodies of the admin API. They check what is sent, and are what the OpenAPI document is made of. */
+
+export const health = z.object({ status: z.enum(['ok', 'stuck']), uptime_seconds: z.int().min(0) })
+
+export const ready = z.object({ status: z.enum(['starting', 'ready', 'draining']) })
+
+export const stats = z
+  .object({ uptime_seconds: z.int().min(0), registrations_active: z.int().min(0) })
+  .catchall(z.number())
+
+export const contact = z.object({
+  aor: z.string(),
+  uri: z.string(),
+  q: z.number().min(0).max(1),
+  expires_remaining: z.int().min(0).meta({ description: 'Seconds.' }),
+  received: z.string().nullable().meta({ description: 'ip:port the REGISTER came from.' }),
+  user_agent: z.string().nullable(),
+})
+
+export const registration = z.object({ aor: z.string(), contacts: z.array(contact.omit({ aor: true })) })
+
+export const removed = z.object({ status: z.literal('removed'), aor: z.string() })
+
+export const call = z.object({
+  id: z.string(),
+  call_id: z.string(),
+  kind: z.enum(['proxy', 'b2bua']),
+  state: z.enum(['calling', 'ringing', 'answered', 'terminated']),
+  a_party: z.string(),
+  b_party: z.string().nullable(),
+  since_seconds: z.number().min(0),
+})
+
+export const hungUp = z.object({ status: z.literal('hung_up'), id: z.string() })
+
+export const problem = z
+  .object({ type: z.string(), title: z.string(), status: z.int(), detail: z.string() })
+  .meta({ description: 'RFC 9457.' })
+
+/** Without `limit`, the list is sent whole. */
+export const page = z.strictObject({
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .meta({ description: 'Most entries of this page.' }),
+  cursor: z.string().min(1).max(512).optional().meta({ description: 'X-Next-Cursor of the page before.' }),
+})
+
+export const aorParameter = z.object({
+  aor: z
+    .string()
+    .min(1)
+    .max(1024)
+    .meta({ description: 'Address-of-record; with or without sip:, percent-encoded or not.' }),
+})
+
+export const idParameter = z.object({ id: z.string().min(1).max(512) })

@@ -1,0 +1,40 @@
+import type { Clock } from '../../base/clock.ts'
+import { formatAddress } from '../../base/address.ts'
+import type { LogLine } from '../../spine/facts.ts'
+import type { Spine } from '../../spine/spine.ts'
+
+/** The engine's side of the log: turns facts that an operator wants to read into lines, and hands them on. */
+export function attachLogTap(spine: Spine, clock: Clock, push: (line: LogLine) => void): void {
+  const say = (
+    level: LogLine['level'],
+    module: string,
+    text: string,
+    fields: Readonly<Record<string, unknown>> | null = null,
+  ): void => push({ level, module, text, fields, at: clock.wallTime() })
+
+  spine.logged.subscribe(push)
+  spine.scriptFailed.subscribe(({ handler, reason, where, what, callId }) => {
+    say('error', 'script', `${where ?? 'script'}: ${handler}: ${reason}: ${what}`, {
+      handler,
+      reason,
+      where,
+      call_id: callId,
+    })
+  })
+  spine.messageFaulted.subscribe(({ path, what }) => {
+    say('debug', 'transport', `not a SIP message we can process: ${what}`, {
+      from: formatAddress(path.remote),
+      transport: path.protocol,
+    })
+  })
+  spine.flowClosed.subscribe(({ path, error }) => {
+    if (error === null) return
+    say('info', 'transport', `connection cut: ${error}`, {
+      from: formatAddress(path.remote),
+      transport: path.protocol,
+    })
+  })
+  spine.registrationChanged.subscribe(({ event, aor, contact }) => {
+    say('debug', 'registrar', event, { aor, contact })
+  })
+}

@@ -1,0 +1,107 @@
+import type { Protocol } from '../../base/address.ts'
+import type { MetricsReader } from '../../metrics/reader.ts'
+
+/**
+ * Sizes and counts the engine and the exporters keep in their own tables, as of the latest probe.
+ * null: cannot be read now, or there is no such thing in this configuration; the metric is then without a sample,
+ * because a 0 that means "unknown" would silence an alert.
+ */
+export interface Levels {
+  readonly pool: {
+    readonly size: number
+    readonly max: number
+    readonly inflight: number
+    readonly queued: number
+  } | null
+  readonly dialogSessions: number | null
+  readonly registrations: number | null
+  readonly cdrSessions: number | null
+  readonly transactions: {
+    readonly inviteClient: number
+    readonly inviteServer: number
+    readonly nonInviteClient: number
+    readonly nonInviteServer: number
+  } | null
+  readonly dialogs: number | null
+  /** Open connections of every transport that has a listener. */
+  readonly connections: readonly (readonly [transport: Protocol, open: number])[] | null
+  readonly calls: number | null
+  readonly scriptGeneration: number | null
+  /** Every sink configured × every outcome, 0 included; ever rising. */
+  readonly cdrRecords: readonly (readonly [sink: string, outcome: string, records: number])[] | null
+  readonly cdrQueues: readonly (readonly [sink: string, waiting: number])[] | null
+  /** Every outcome, 0 included; ever rising. */
+  readonly hepPackets: readonly (readonly [outcome: string, packets: number])[] | null
+  readonly hepConnected: boolean | null
+}
+
+/** Declares the metrics that are levels of the server: read when scraped, by asking `levels` (null: none known yet). */
+export function declarePulled(reader: MetricsReader, levels: () => Levels | null): void {
+  const gauge = (name: string, help: string, of: (l: Levels) => number | null | undefined): void => {
+    reader.gaugeFrom(name, help, [], () => {
+      const now = levels()
+      return now === null ? null : (of(now) ?? null)
+    })
+  }
+  gauge('siphon_pyexec_pool_size', 'Script worker threads alive', (l) => l.pool?.size)
+  gauge('siphon_pyexec_pool_max', 'Most script worker threads the pool may have', (l) => l.pool?.max)
+  gauge('siphon_pyexec_inflight', 'Script handlers executing now', (l) => l.pool?.inflight)
+  gauge('siphon_pyexec_queue_depth', 'Script jobs that wait for a worker', (l) => l.pool?.queued)
+  gauge(
+    'siphon_proxy_dialog_sessions',
+    'Record-routed dialogs the proxy follows now',
+    (l) => l.dialogSessions,
+  )
+  gauge(
+    'siphon_registrations_active',
+    'Addresses-of-record with an unexpired contact',
+    (l) => l.registrations,
+  )
+  gauge('siphon_cdr_sessions', 'Calls a CDR is open for', (l) => l.cdrSessions)
+  gauge('siphon_dialogs_active', 'Dialogs the server knows now', (l) => l.dialogs)
+  gauge('siphon_calls_active', 'Call attempts and calls in progress', (l) => l.calls)
+  gauge(
+    'siphon_script_generation',
+    'Script loads that took over since start: the first is 1',
+    (l) => l.scriptGeneration,
+  )
+  gauge('siphon_hep_connected', '1 while HEP packets can be sent, otherwise 0', (l) =>
+    l.hepConnected === null ? null : Number(l.hepConnected),
+  )
+  reader.gaugeFrom(
+    'siphon_transactions_active',
+    'Transactions that have not terminated, by kind',
+    ['kind'],
+    () => {
+      const counts = levels()?.transactions
+      if (!counts) return null
+      return [
+        [{ kind: 'invite_client' }, counts.inviteClient],
+        [{ kind: 'invite_server' }, counts.inviteServer],
+        [{ kind: 'non_invite_client' }, counts.nonInviteClient],
+        [{ kind: 'non_invite_server' }, counts.nonInviteServer],
+      ]
+    },
+  )
+  reader.gaugeFrom('siphon_connections_active', 'Open connections, by transport', ['transport'], () =>
+    labelled(levels()?.connections, ([transport, open]) => [{ transport }, open]),
+  )
+  reader.gaugeFrom('siphon_cdr_queue_depth', 'CDRs that wait for their sink', ['sink'], () =>
+    labelled(levels()?.cdrQueues, ([sink, waiting]) => [{ sink }, waiting]),
+  )
+  reader.counterFrom('siphon_cdr_records_total', 'CDRs by what became of them', ['sink', 'outcome'], () =>
+    labelled(levels()?.cdrRecords, ([sink, outcome, records]) => [{ sink, outcome }, records]),
+  )
+  reader.counterFrom('siphon_hep_packets_total', 'HEP packets by what became of them', ['outcome'], () =>
+    labelled(levels()?.hepPackets, ([outcome, packets]) => [{ outcome }, packets]),
+  )
+}
+
+type Sample = readonly [Readonly<Record<string, string>>, number]
+
+function labelled<T>(
+  rows: readonly T[] | null | undefined,
+  sample: (row: T) => Sample,
+): readonly Sample[] | null {
+  return rows?.map(sample) ?? null
+}

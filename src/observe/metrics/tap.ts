@@ -1,0 +1,224 @@
+import type { Protocol } from '../../base/address.ts'
+import type { CounterSeries } from '../../metrics/series.ts'
+import type { Counter, MetricsWriter } from '../../metrics/writer.ts'
+import type { CallResult, ScriptFailureReason } from '../../spine/facts.ts'
+import type { Spine } from '../../spine/spine.ts'
+
+type Direction = 'in' | 'out'
+
+const DIRECTIONS: readonly Direction[] = ['in', 'out']
+
+/** RFC 3261 and its extensions; any other token is `OTHER`, or a peer could make series at will. */
+export const METHODS: readonly string[] = [
+  'INVITE',
+  'ACK',
+  'BYE',
+  'CANCEL',
+  'REGISTER',
+  'OPTIONS',
+  'PRACK',
+  'SUBSCRIBE',
+  'NOTIFY',
+  'PUBLISH',
+  'INFO',
+  'REFER',
+  'MESSAGE',
+  'UPDATE',
+]
+const OTHER_METHOD = 'OTHER'
+
+/** Response codes that are there at 0 from the start; the rest of 100 … 699 appear when first seen. */
+export const COMMON_CODES: readonly number[] = [
+  100, 180, 181, 183, 200, 202, 301, 302, 400, 401, 403, 404, 405, 407, 408, 410, 415, 416, 420, 423, 480,
+  481, 482, 483, 484, 486, 487, 488, 491, 500, 501, 502, 503, 504, 505, 513, 600, 603, 604,
+]
+
+export const CALL_RESULTS: readonly CallResult[] = [
+  'answered',
+  'cancelled',
+  'busy',
+  'no_answer',
+  'rejected',
+  'unavailable',
+  'timeout',
+  'error',
+  'challenged',
+  'shed',
+]
+
+export const HANDLERS: readonly string[] = ['onRequest', 'onReply', 'onFailure', 'onCancel', 'timer']
+
+export const FAILURE_REASONS: readonly ScriptFailureReason[] = [
+  'exception',
+  'timeout',
+  'no_verdict',
+  'no_handler',
+  'worker_lost',
+  'bad_verdict',
+]
+
+/** From a proxied call's few milliseconds to the ringing that timer C ends. Seconds. */
+export const SETUP_BUCKETS: readonly number[] = [
+  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 32, 60, 180,
+]
+export const DURATION_BUCKETS: readonly number[] = [1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200]
+/** A handler usually takes less than a millisecond. Seconds. */
+export const HANDLER_BUCKETS: readonly number[] = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+]
+
+export interface TapOptions {
+  /** Transports with a listener: their series are there at 0 from the start. udp and tcp unless told. */
+  readonly transports?: readonly Protocol[]
+}
+
+/** Counts what the call path says has happened. Declares every pushed metric of the server; docs/metrics.md tells what each means. */
+export function attachMetricsTap(spine: Spine, writer: MetricsWriter, options: TapOptions = {}): void {
+  const transports = options.transports ?? ['udp', 'tcp']
+  tapMessages(spine, writer, transports)
+  tapCalls(spine, writer)
+  tapScript(spine, writer)
+}
+
+function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly Protocol[]): void {
+  const requests = writer.counter('siphon_requests_total', 'SIP requests that crossed a socket', {
+    labels: ['method', 'direction', 'transport'],
+  })
+  const responses = writer.counter('siphon_responses_total', 'SIP responses that crossed a socket', {
+    labels: ['code', 'direction', 'transport'],
+  })
+  const malformed = writer.counter(
+    'siphon_malformed_messages_total',
+    'Messages received that are not SIP messages we can process',
+    { labels: ['transport'] },
+  )
+  for (const direction of DIRECTIONS) {
+    const channel = direction === 'in' ? spine.messageReceived : spine.messageSent
+    const byTransport = perTransport(transports, (transport) => ({
+      requests: perMethod((method) => requests.labels({ method, direction, transport })),
+      responses: perCode((code) => responses.labels({ code, direction, transport })),
+    }))
+    channel.subscribe(({ path, message }) => {
+      const series = byTransport(path.protocol)
+      if (message.kind === 'request') series.requests(message.method).inc()
+      else series.responses(message.status).inc()
+    })
+  }
+  const malformedOn = perTransport(transports, (transport) => malformed.labels({ transport }))
+  spine.messageFaulted.subscribe(({ path }) => malformedOn(path.protocol).inc())
+
+  const repeats = writer.counter(
+    'siphon_retransmissions_total',
+    'Messages that were repetitions: absorbed when received, or sent again by a timer',
+    { labels: ['method', 'direction'] },
+  )
+  const repeatsIn = perMethod((method) => repeats.labels({ method, direction: 'in' }))
+  const repeatsOut = perMethod((method) => repeats.labels({ method, direction: 'out' }))
+  spine.retransmitted.subscribe(({ method, direction }) => {
+    if (direction === 'in') repeatsIn(method).inc()
+    else repeatsOut(method).inc()
+  })
+}
+
+function tapCalls(spine: Spine, writer: MetricsWriter): void {
+  const attempts = writer.counter('siphon_call_attempts_total', 'Call attempts decided, by result', {
+    labels: ['result'],
+  })
+  const setup = writer.histogram(
+    'siphon_call_setup_seconds',
+    'INVITE to final response of answered call attempts',
+    {
+      buckets: SETUP_BUCKETS,
+    },
+  )
+  const duration = writer.histogram(
+    'siphon_call_duration_seconds',
+    'Answer to end of calls that were answered',
+    {
+      buckets: DURATION_BUCKETS,
+    },
+  )
+  const byResult = perKnown(attempts, 'result', CALL_RESULTS)
+  spine.callDecided.subscribe(({ result, setupMs }) => {
+    byResult(result).inc()
+    if (result === 'answered') setup.observe(setupMs / 1000)
+  })
+  spine.callEnded.subscribe((record) => {
+    if (record.kind !== 'register' && record.answeredAt !== null) duration.observe(record.durationMs / 1000)
+  })
+}
+
+function tapScript(spine: Spine, writer: MetricsWriter): void {
+  const seconds = writer.histogram(
+    'siphon_script_handler_seconds',
+    'Dispatch of a job to its verdict, by handler',
+    {
+      labels: ['handler'],
+      buckets: HANDLER_BUCKETS,
+    },
+  )
+  const errors = writer.counter(
+    'siphon_script_errors_total',
+    'Script handlers that failed, by handler and reason',
+    {
+      labels: ['handler', 'reason'],
+    },
+  )
+  const completed = writer.counter(
+    'siphon_pyexec_jobs_completed_total',
+    'Script jobs that have ended, failed ones included',
+  )
+  const shed = writer.counter(
+    'siphon_pyexec_jobs_shed_total',
+    'Script jobs refused because the queue was full',
+  )
+  const took = new Map(HANDLERS.map((handler) => [handler, seconds.labels({ handler })]))
+  for (const handler of HANDLERS) for (const reason of FAILURE_REASONS) errors.labels({ handler, reason })
+  spine.scriptJobDone.subscribe(({ handler, runMs }) => {
+    completed.inc()
+    const series = took.get(handler) ?? seconds.labels({ handler })
+    series.observe(runMs / 1000)
+  })
+  spine.scriptJobShed.subscribe(() => shed.inc())
+  spine.scriptFailed.subscribe(({ handler, reason }) => errors.labels({ handler, reason }).inc())
+}
+
+/** A series for each known method, and one for all others. */
+function perMethod(series: (method: string) => CounterSeries): (method: string) => CounterSeries {
+  const known = new Map(METHODS.map((method) => [method, series(method)]))
+  const other = series(OTHER_METHOD)
+  return (method) => known.get(method) ?? other
+}
+
+function perCode(series: (code: number) => CounterSeries): (code: number) => CounterSeries {
+  const known: (CounterSeries | undefined)[] = Array.from({ length: 700 }, () => undefined)
+  for (const code of COMMON_CODES) known[code] = series(code)
+  return (code) => {
+    const found = known[code]
+    if (found !== undefined) return found
+    // The parser lets 100 … 699 through (§7.2): at most 600 of these, and the limit of series above that.
+    return (known[code] = series(code))
+  }
+}
+
+function perTransport<T>(
+  transports: readonly Protocol[],
+  make: (transport: Protocol) => T,
+): (of: Protocol) => T {
+  const known = new Map(transports.map((transport) => [transport, make(transport)]))
+  return (transport) => {
+    let found = known.get(transport)
+    if (found === undefined) known.set(transport, (found = make(transport)))
+    return found
+  }
+}
+
+function perKnown<L extends string>(
+  counter: Counter<L>,
+  label: L,
+  values: readonly string[],
+): (value: string) => CounterSeries {
+  const of = (value: string): CounterSeries => counter.labels({ [label]: value } as Record<L, string>)
+  const known = new Map(values.map((value) => [value, of(value)]))
+  return (value) => known.get(value) ?? of(value)
+}

@@ -1,0 +1,109 @@
+import type {
+  AdminPort,
+  LiveCall,
+  Page,
+  PageRequest,
+  RegisteredContact,
+} from '../../../src/observe/admin/port.ts'
+import { createAdminServer, type AdminServerOptions } from '../../../src/observe/admin/server.ts'
+
+export const alice: RegisteredContact = {
+  aor: 'sip:alice@example.com',
+  uri: 'sip:alice@10.0.0.5:5062',
+  q: 1,
+  expires_remaining: 3541,
+  received: '10.0.0.5:5062',
+  user_agent: 'phone/1',
+}
+
+const calls: LiveCall[] = [
+  {
+    id: 'c1',
+    call_id: 'a84b4c76e66710',
+    kind: 'proxy',
+    state: 'answered',
+    a_party: 'sip:alice@example.com',
+    b_party: 'sip:bob@10.0.0.6:5060',
+    since_seconds: 7,
+  },
+  {
+    id: 'c2',
+    call_id: 'f81d4fae',
+    kind: 'b2bua',
+    state: 'ringing',
+    a_party: 'sip:carol@example.com',
+    b_party: null,
+    since_seconds: 2,
+  },
+]
+
+/** A server of lists, as the engine would be: pages by position. */
+export class FakePort implements AdminPort {
+  contacts: RegisteredContact[] = [alice]
+  readonly calls_: LiveCall[] = [...calls]
+  tickedMsAgo = 5
+  state: 'starting' | 'ready' | 'draining' = 'ready'
+  readonly asked: PageRequest[] = []
+
+  health() {
+    return { engineTickedMsAgo: this.tickedMsAgo, uptimeSeconds: 12.7 }
+  }
+  ready() {
+    return this.state
+  }
+  stats() {
+    return Promise.resolve({ registrations_active: this.contacts.length, calls_active: this.calls_.length })
+  }
+  registrations(page: PageRequest) {
+    this.asked.push(page)
+    return Promise.resolve(slice(this.contacts, page))
+  }
+  registration(aor: string) {
+    const found = this.contacts.filter((c) => c.aor === canonical(aor))
+    return Promise.resolve(found[0] ? { aor: found[0].aor, contacts: found } : null)
+  }
+  async removeRegistration(aor: string) {
+    const found = await this.registration(aor)
+    this.contacts = this.contacts.filter((c) => c.aor !== found?.aor)
+    return found?.aor ?? null
+  }
+  calls(page: PageRequest) {
+    return Promise.resolve(slice(this.calls_, page))
+  }
+  hangUp(id: string): Promise<'hung_up' | 'not_found' | 'proxied'> {
+    const call = this.calls_.find((c) => c.id === id)
+    if (call === undefined) return Promise.resolve('not_found')
+    return Promise.resolve(call.kind === 'proxy' ? 'proxied' : 'hung_up')
+  }
+}
+
+function slice<T>(all: readonly T[], { limit, cursor }: PageRequest): Page<T> {
+  const from = cursor === null ? 0 : Number(cursor)
+  return {
+    items: all.slice(from, from + limit),
+    next: from + limit < all.length ? String(from + limit) : null,
+  }
+}
+
+function canonical(aor: string): string {
+  const [user = '', host = ''] = aor.replace(/^sip:/i, '').split('@')
+  return `sip:${user}@${host.toLowerCase()}`
+}
+
+/** A listening admin server on a free port. */
+export async function lab(options: Partial<AdminServerOptions> = {}) {
+  const port = new FakePort()
+  const faults: string[] = []
+  const server = createAdminServer({
+    listen: { host: '127.0.0.1', port: 0 },
+    token: null,
+    protectReads: false,
+    port,
+    scrape: () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'siphon_up 1\n' }),
+    version: '0.0.0',
+    onFault: (what, error) => faults.push(`${what}: ${String(error)}`),
+    ...options,
+  })
+  const address = await server.listen()
+  return { port, server, address, faults, base: `http://127.0.0.1:${address.port}` }
+}

@@ -1,0 +1,38 @@
+import { declareProcess } from '../../../src/observe/metrics/process.ts'
+import { declarePulled, type Levels } from '../../../src/observe/metrics/builtin.ts'
+import { startThreadProbe } from '../../../src/observe/metrics/probe.ts'
+import { attachMetricsTap } from '../../../src/observe/metrics/tap.ts'
+import { createSpine } from '../../../src/spine/spine.ts'
+import { bench } from '../../metrics/support.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+
+const LEVELS: Levels = {
+  pool: { size: 2, max: 4, inflight: 1, queued: 0 },
+  dialogSessions: 3,
+  registrations: 4,
+  cdrSessions: 5,
+  transactions: { inviteClient: 1, inviteServer: 2, nonInviteClient: 3, nonInviteServer: 4 },
+  dialogs: 6,
+  connections: [
+    ['udp', 0],
+    ['tcp', 7],
+  ],
+  calls: 8,
+  scriptGeneration: 1,
+  cdrRecords: [['file', 'delivered', 9]],
+  cdrQueues: [['file', 0]],
+  hepPackets: [['sent', 10]],
+  hepConnected: true,
+}
+
+/** A reader with every metric the server has, as the composition root declares them. */
+export function everything() {
+  const { reader, writer } = bench()
+  const engine = writer('engine', 'builtin')
+  const spine = createSpine(() => {})
+  attachMetricsTap(spine, engine)
+  startThreadProbe(engine, new FakeClock()).stop()
+  declareProcess(reader, { version: '0.1.0', startTime: 1_767_225_600.5 })
+  declarePulled(reader, () => LEVELS)
+  return { reader, writer, spine }
+}
