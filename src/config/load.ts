@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { z } from 'zod'
+import type { Config } from './config.ts'
+import { crossFaults } from './cross.ts'
+import type { Environment } from './expand.ts'
+import { byPlace, type ConfigFault, type KeyPath } from './fault.ts'
+import { knownKeys } from './json-schema.ts'
+import { readYaml, type ReadFile } from './read.ts'
+import { blocks, type Blocks } from './schema.ts'
+import { settle } from './settle.ts'
+import { suggest } from './suggest.ts'
+
+export interface Loaded {
+  readonly ok: true
+  readonly config: Config
+  readonly warnings: readonly ConfigFault[]
+  /** A fault at a key of the file, for what shows only later: a missing script, a port that is taken. */
+  readonly fault: (path: KeyPath, what: string, instead: string) => ConfigFault
+  readonly script: NamedScript
+}
+
+export type LoadResult =
+  | Loaded
+  | {
+      readonly ok: false
+      readonly faults: readonly ConfigFault[]
+      readonly warnings: readonly ConfigFault[]
+      /** Null when the file does not say which. */
+      readonly script: NamedScript | null
+    }
+
+/** The script that a configuration names, known even where other blocks have faults: it can be looked at, too. */
+export interface NamedScript {
+  /** Absolute. */
+  readonly path: string
+  readonly memory_limit_mb: number
+  /** A fault at the key that names it. */
+  readonly fault: (what: string, instead: string) => ConfigFault
+}
+
+/**
+ * Reads siphon.yaml: YAML 1.2, `${…}` out of `env`, then every check at once. Faults and warnings come in the order
+ * of the file. Does not look at the script, nor whether ports are free.
+ */
+export function loadConfig(file: string, env: Environment): LoadResult {
+  let source: string
+  try {
+    source = readFileSync(file, 'utf8')
+  } catch (error) {
+    const what = `cannot be read: ${error instanceof Error ? error.message : String(error)}`
+    const instead = 'name the configuration file with -c FILE'
+    return {
+      ok: false,
+      faults: [{ file, line: 1, column: 1, path: '', what, instead }],
+      warnings: [],
+      script: null,
+    }
+  }
+  return parseConfig(file, source, env)
+}
+
+/** As `loadConfig`, from text; `file` is what faults name and what relative paths start from. */
+export function parseConfig(file: string, source: string, env: Environment): LoadResult {
+  const read = readYaml(file, source, env)
+  const { root, faults, warnings } = read
+  if (root === null) return { ok: false, faults, warnings, script: null }
+
+  const parsed: Partial<Record<keyof Blocks, unknown>> = {}
+  for (const key of Object.keys(root)) {
+    if (!Object.hasOwn(blocks, key)) faults.push(unknownKey(read, [], key))
+  }
+  // Block by block, so that a fault in one does not hide what is wrong between the others.
+  for (const key of Object.keys(blocks) as (keyof Blocks)[]) {
+    const result = blocks[key].safeParse(Object.hasOwn(root, key) ? root[key] : undefined)
+    if (result.success) parsed[key] = result.data
+    else for (const issue of result.error.issues) faults.push(...faultsOf(read, key, issue))
+  }
+  for (const cross of crossFaults(parsed as Partial<Blocks>)) {
+    faults.push(read.fault(cross.path, 'value', cross.what, cross.instead))
+  }
+  const script = namedScript(read, file, parsed.script as Blocks['script'] | undefined)
+  if (faults.length > 0 || script === null) {
+    return { ok: false, faults: unique(faults).sort(byPlace), warnings, script }
+  }
+  return {
+    ok: true,
+    config: settle(parsed as Blocks, resolve(file), env),
+    warnings,
+    fault: (path, what, instead) => read.fault(path, 'value', what, instead),
+    script,
+  }
+}
+
+function namedScript(read: ReadFile, file: string, block: Blocks['script'] | undefined): NamedScript | null {
+  if (block === undefined) return null
+  return {
+    path: resolve(dirname(resolve(file)), block.path),
+    memory_limit_mb: block.memory_limit_mb,
+    fault: (what, instead) => read.fault(['script', 'path'], 'value', what, instead),
+  }
+}
+
+function faultsOf(read: ReadFile, block: string, issue: z.core.$ZodIssue): ConfigFault[] {
+  const path: KeyPath = [block, ...issue.path.map((p) => (typeof p === 'symbol' ? String(p) : p))]
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => unknownKey(read, path, key))
+    case 'custom': {
+      const instead: unknown = issue.params?.['instead']
+      return [read.fault(path, 'value', issue.message, typeof instead === 'string' ? instead : '')]
+    }
+    case 'invalid_type':
+      return [
+        issue.expected === 'array'
+          ? read.fault(path, 'value', 'is not a list', 'write its entries in [ ], or one a line after a dash')
+          : read.fault(path, 'value', 'is not a block', 'write its keys below it, indented'),
+      ]
+    default:
+      return [read.fault(path, 'value', issue.message, '')]
+  }
+}
+
+function unknownKey(read: ReadFile, path: KeyPath, key: string): ConfigFault {
+  const known = knownKeys(path)
+  const near = suggest(key, known)
+  const instead = near === null ? `known here: ${known.join(', ')}` : `did you mean ${near}?`
+  return read.fault([...path, key], 'key', 'is not a key of the configuration', instead)
+}
+
+/** A variable that is not set leaves its text behind, which the schema then refuses too: the first word is enough. */
+function unique(faults: readonly ConfigFault[]): ConfigFault[] {
+  const seen = new Set<string>()
+  return faults.filter((f) => {
+    const key = `${f.line}:${f.column}:${f.path}`
+    if (seen.has(key)) return false
+    seen.add(key)
+    return true
+  })
+}

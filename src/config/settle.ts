@@ -1,0 +1,85 @@
+import { availableParallelism, hostname } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import type { CdrConfig, Config, HepConfig, ListenAddress, ScriptConfig } from './config.ts'
+import type { Environment } from './expand.ts'
+import type { Blocks } from './schema.ts'
+
+/** Fills in what depends on the machine, on other keys and on where the file lies. `file` is absolute. */
+export function settle(blocks: Blocks, file: string, env: Environment): Config {
+  const folder = dirname(file)
+  const absolute = (path: string): string => resolve(folder, path)
+  const instance_id = blocks.server.instance_id ?? nodeName(env)
+  const advertise = (a: ListenAddress): ListenAddress => ({
+    ...a,
+    advertise: a.advertise ?? blocks.advertised_address,
+  })
+  const standard: ListenAddress = { host: '127.0.0.1', port: 5060, advertise: null }
+  const listen = blocks.listen ?? { udp: [standard], tcp: [standard] }
+  return {
+    file,
+    listen: { udp: listen.udp.map(advertise), tcp: listen.tcp.map(advertise) },
+    domain: { local: blocks.domain.local.map((name) => name.toLowerCase().replace(/^\[|\]$|\.$/g, '')) },
+    script: { ...blocks.script, path: absolute(blocks.script.path), ...pool(blocks.script) },
+    registrar: blocks.registrar,
+    transaction: blocks.transaction,
+    metrics: blocks.metrics,
+    admin: blocks.admin,
+    cdr: cdr(blocks.cdr, absolute),
+    tracing: { hep: hep(blocks.tracing.hep, instance_id, absolute) },
+    server: { ...blocks.server, instance_id },
+    log: blocks.log,
+  }
+}
+
+function nodeName(env: Environment): string {
+  const name = env['HOSTNAME'] ?? ''
+  return /^[\x21-\x7e]+$/.test(name) ? name : hostname()
+}
+
+/** @see the reference page: one worker a CPU from 2 to 8, and four times as many at most, at least 8. */
+function pool(script: Blocks['script']): Pick<ScriptConfig, 'sync_pool_size' | 'sync_pool_max'> {
+  const cpus = Math.min(8, Math.max(2, availableParallelism()))
+  const size = script.sync_pool_size ?? Math.min(cpus, script.sync_pool_max ?? cpus)
+  return { sync_pool_size: size, sync_pool_max: script.sync_pool_max ?? Math.max(8, size * 4) }
+}
+
+function cdr(given: Blocks['cdr'], absolute: (path: string) => string): CdrConfig {
+  const { backend, backends, ...rest } = given
+  const maybe = (path: string | null): string | null => (path === null ? null : absolute(path))
+  return {
+    ...rest,
+    backends: backends ?? [backend ?? 'file'],
+    spool_path: absolute(rest.spool_path),
+    file: { ...rest.file, path: absolute(rest.file.path) },
+    http: rest.http && {
+      ...rest.http,
+      ca: maybe(rest.http.ca),
+      dead_letter_path: absolute(rest.http.dead_letter_path),
+    },
+    syslog: rest.syslog && { ...rest.syslog, ca: maybe(rest.syslog.ca) },
+  }
+}
+
+function hep(
+  given: Blocks['tracing']['hep'],
+  node: string,
+  absolute: (path: string) => string,
+): HepConfig | null {
+  if (given === null) return null
+  const agent_id = given.agent_id ?? node
+  return {
+    ...given,
+    version: 3,
+    agent_id,
+    capture_id: given.capture_id ?? captureId(agent_id),
+    ca_cert: given.ca_cert === null ? null : absolute(given.ca_cert),
+  }
+}
+
+/** As the original: a decimal name is the number, any other its 32-bit FNV-1a hash. */
+export function captureId(agentId: string): number {
+  if (/^\d{1,10}$/.test(agentId) && Number(agentId) <= 0xffffffff) return Number(agentId)
+  let hash = 0x811c9dc5
+  for (const byte of Buffer.from(agentId)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
+  return hash
+}

@@ -1,0 +1,91 @@
+import type { AdminPort, LiveCall, RegisteredContact } from '../observe/admin/port.ts'
+import { decode } from '../observe/cdr/record.ts'
+import type { ContactRow } from './conversation.ts'
+import type { EngineLink } from './engine-link.ts'
+import type { ServerState } from './server.ts'
+
+export interface AdminPortOptions {
+  /** Null until the engine has been started. */
+  readonly link: () => EngineLink | null
+  readonly state: () => ServerState
+  /** One Float64: `Date.now()` of the engine's last tick, 0 before the first. */
+  readonly heartbeat: SharedArrayBuffer
+  readonly uptimeSeconds: () => number
+}
+
+/** What the admin API may ask of the server, carried to the engine as questions. */
+export function adminPort(options: AdminPortOptions): AdminPort {
+  const ticked = new Float64Array(options.heartbeat)
+  const started = Date.now()
+  const link = (): EngineLink => {
+    const now = options.link()
+    if (!now) throw new Error('the engine has not started')
+    return now
+  }
+  return {
+    health: () => ({
+      engineTickedMsAgo: Date.now() - (ticked[0] || started),
+      uptimeSeconds: options.uptimeSeconds(),
+    }),
+    ready: () => {
+      const state = options.state()
+      return state === 'stopped' ? 'draining' : state
+    },
+    stats: async () => {
+      const levels = await link().ask('levels', null)
+      return {
+        registrations_active: levels.registrations,
+        calls_active: levels.callsActive,
+        dialogs_active: levels.proxyDialogSessions,
+        transactions_active: Object.values(levels.transactions).reduce((sum, n) => sum + n, 0),
+        handler_pool_size: levels.pool.size,
+        handlers_inflight: levels.pool.inflight,
+        script_generation: levels.pool.generation,
+      }
+    },
+    registrations: async ({ cursor, limit }) => {
+      const { rows, next } = await link().ask('registrations', { cursor, limit })
+      return { items: rows.map(contact), next }
+    },
+    registration: async (aor) => {
+      const found = await link().ask('registration', encode(aor))
+      return found && { aor: decode(found.aor), contacts: found.contacts.map(contact) }
+    },
+    removeRegistration: async (aor) => {
+      const removed = await link().ask('removeRegistration', encode(aor))
+      return removed === null ? null : decode(removed)
+    },
+    calls: async ({ cursor, limit }) => {
+      const { rows, next } = await link().ask('calls', { cursor, limit })
+      return {
+        items: rows.map((row): LiveCall => ({
+          id: row.id,
+          call_id: decode(row.callId),
+          kind: 'proxy',
+          state: row.state,
+          a_party: decode(row.fromUri),
+          b_party: row.destination === null ? null : decode(row.toUri),
+          since_seconds: row.sinceSeconds,
+        })),
+        next,
+      }
+    },
+    hangUp: async (id) => ((await link().ask('call', id)) ? 'proxied' : 'not_found'),
+  }
+}
+
+function contact(row: ContactRow): RegisteredContact {
+  return {
+    aor: decode(row.aor),
+    uri: decode(row.uri),
+    q: row.q,
+    expires_remaining: row.expiresRemaining,
+    received: row.received,
+    user_agent: row.userAgent === null ? null : decode(row.userAgent),
+  }
+}
+
+/** What people write, as the engine keeps it: a character a byte. */
+function encode(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
+}

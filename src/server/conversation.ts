@@ -1,0 +1,124 @@
+import type { Address } from '../base/address.ts'
+import type { ContactRow } from '../core/registrar-core.ts'
+import type { MetricsMessage } from '../metrics/messages.ts'
+import type { MetricsShared } from '../metrics/shared.ts'
+import type { ControlMessage, HostMessage } from '../script/conversation.ts'
+import type { ListenerOptions } from '../stack/transport-layer.ts'
+import type { Batch } from './outbox.ts'
+
+/** What the control thread and the engine thread say to each other. */
+
+/** With what the engine is started: plain data, copied at the start of its thread. */
+export interface EngineStart {
+  readonly listeners: readonly ListenerOptions[]
+  readonly domains: readonly string[]
+  readonly registrar: {
+    readonly defaultExpires: number
+    readonly minExpires: number
+    readonly maxExpires: number
+    readonly maxContacts: number
+  }
+  readonly script: {
+    readonly poolSize: number
+    readonly poolMax: number
+    readonly queueCapacity: number
+    readonly handlerTimeoutMs: number
+    readonly handlersPerWorker: number
+  }
+  readonly timerCMs: number
+  readonly cdr: {
+    readonly enabled: boolean
+    readonly autoEmit: boolean
+    readonly includeRegister: boolean
+    readonly includeChallenges: boolean
+  }
+  readonly metrics: MetricsShared
+  /** The ring of the HEP tap; null when nothing is traced. */
+  readonly trace: SharedArrayBuffer | null
+  /** One Float64: monotonic ms of the engine's last tick, on the clock of `Date.now()`. */
+  readonly heartbeat: SharedArrayBuffer
+}
+
+/** Levels read from the tables when somebody asks. */
+export interface EngineLevels {
+  readonly transactions: {
+    readonly inviteClient: number
+    readonly inviteServer: number
+    readonly nonInviteClient: number
+    readonly nonInviteServer: number
+  }
+  readonly connections: { readonly tcp: number }
+  readonly proxyDialogSessions: number
+  readonly callsActive: number
+  readonly cdrSessions: number
+  readonly registrations: number
+  readonly pool: {
+    readonly size: number
+    readonly max: number
+    readonly inflight: number
+    readonly queued: number
+    readonly generation: number
+  }
+}
+
+export interface CallRow {
+  readonly id: string
+  readonly callId: string
+  readonly state: 'calling' | 'answered'
+  readonly fromUri: string
+  readonly toUri: string
+  readonly destination: string | null
+  readonly sinceSeconds: number
+}
+
+export type { ContactRow }
+
+interface PageRequest {
+  readonly cursor: string | null
+  readonly limit: number
+}
+
+interface Rows<T> {
+  readonly rows: readonly T[]
+  /** The next page's cursor; null on the last. */
+  readonly next: string | null
+}
+
+/** Questions and commands of the control thread, each answered once. */
+export interface Questions {
+  /** Opens every listener; refused with a text for the operator when one cannot be had. */
+  listen: { ask: null; answer: readonly { readonly protocol: string; readonly address: Address }[] }
+  levels: { ask: null; answer: EngineLevels }
+  registrations: {
+    ask: PageRequest
+    answer: Rows<ContactRow>
+  }
+  registration: {
+    ask: string
+    answer: { readonly aor: string; readonly contacts: readonly ContactRow[] } | null
+  }
+  removeRegistration: { ask: string; answer: string | null }
+  calls: { ask: PageRequest; answer: Rows<CallRow> }
+  /** Whether a live call has this id. */
+  call: { ask: string; answer: boolean }
+  /** From now on new calls are refused. */
+  refuseCalls: { ask: { readonly retryAfterSecs: number }; answer: null }
+  /** Followed dialogs, and transactions that still await a final response or an ACK. */
+  busy: { ask: null; answer: number }
+  /** Ends every call's record, stops listening, sends what is left to tell. */
+  stop: { ask: null; answer: null }
+}
+
+export type Question = keyof Questions
+
+export type ToEngine =
+  | { readonly what: 'ask'; readonly id: number; readonly question: Question; readonly argument: unknown }
+  | { readonly what: 'script'; readonly message: HostMessage }
+
+export type FromEngine =
+  | { readonly what: 'up' }
+  | { readonly what: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly what: 'refused'; readonly id: number; readonly why: string }
+  | { readonly what: 'facts'; readonly batch: Batch }
+  | { readonly what: 'metrics'; readonly message: MetricsMessage }
+  | { readonly what: 'pool'; readonly message: ControlMessage }

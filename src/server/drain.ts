@@ -1,0 +1,38 @@
+import type { Clock } from '../base/clock.ts'
+
+/** What a drain does to the rest of the server. */
+export interface Drainable {
+  /** New calls get 503 with Retry-After from now on; everything else goes on. */
+  refuseCalls(retryAfterSecs: number): Promise<void>
+  /** Followed dialogs that live, and transactions that still await something. */
+  busy(): Promise<number>
+}
+
+export interface DrainOptions {
+  readonly clock: Clock
+  /** From the signal until new calls are refused, ms: a load balancer's time to notice. */
+  readonly lameDuckMs: number
+  /** Longest wait for what still lives after that, ms. */
+  readonly drainMs: number
+}
+
+const POLL_MS = 100
+/** What a refused caller is told: this node does not come back, but the next in line will do. */
+const RETRY_AFTER_SECS = 5
+
+/**
+ * Waits until the server has nothing left to do, or no more time to do it. Readiness is the caller's to turn off before.
+ * Resolves with how many transactions and dialogs were left.
+ */
+export async function drain(server: Drainable, options: DrainOptions): Promise<number> {
+  const { clock, lameDuckMs, drainMs } = options
+  const pause = (ms: number): Promise<void> => new Promise((done) => void clock.startTimer(ms, done))
+  if (lameDuckMs > 0) await pause(lameDuckMs)
+  await server.refuseCalls(RETRY_AFTER_SECS)
+  const deadline = clock.now() + drainMs
+  for (;;) {
+    const left = await server.busy()
+    if (left === 0 || clock.now() >= deadline) return left
+    await pause(Math.min(POLL_MS, deadline - clock.now()))
+  }
+}

@@ -1,0 +1,43 @@
+import type { Levels } from '../observe/metrics/builtin.ts'
+import type { CdrPipeline } from '../observe/cdr/pipeline.ts'
+import type { HepExporter } from '../observe/hep/exporter.ts'
+import type { EngineLevels } from './conversation.ts'
+
+/** What a collector can make of a record; each is a value of the `outcome` label, there at 0 from the start. */
+const CDR_OUTCOMES = ['delivered', 'retried', 'dropped', 'dead', 'spooled'] as const
+const HEP_OUTCOMES = ['sent', 'dropped_ring_full', 'dropped_send_error', 'dropped_shutdown'] as const
+
+/** Puts the engine's tables and the exporters' books side by side, as the metrics want them. */
+export function levelsOf(
+  engine: EngineLevels | null,
+  cdr: CdrPipeline | null,
+  hep: HepExporter | null,
+): Levels {
+  const sinks = cdr?.levels() ?? []
+  return {
+    pool: engine?.pool ?? null,
+    scriptGeneration: engine?.pool.generation ?? null,
+    dialogSessions: engine?.proxyDialogSessions ?? null,
+    dialogs: engine?.proxyDialogSessions ?? null,
+    registrations: engine?.registrations ?? null,
+    cdrSessions: engine?.cdrSessions ?? null,
+    calls: engine?.callsActive ?? null,
+    transactions: engine?.transactions ?? null,
+    connections: engine ? [['tcp', engine.connections.tcp]] : null,
+    cdrRecords: sinks.flatMap((s) => CDR_OUTCOMES.map((outcome) => [s.sink, outcome, s[outcome]] as const)),
+    cdrQueues: sinks.map((s) => [s.sink, s.queued] as const),
+    hepPackets: hepPackets(hep),
+    hepConnected: hep?.levels().connected ?? false,
+  }
+}
+
+function hepPackets(hep: HepExporter | null): (readonly [string, number])[] {
+  if (!hep) return HEP_OUTCOMES.map((outcome) => [outcome, 0] as const)
+  const { sent, dropped } = hep.levels()
+  return [
+    ['sent', sent],
+    ['dropped_ring_full', dropped.ringFull],
+    ['dropped_send_error', dropped.sendError],
+    ['dropped_shutdown', dropped.shutdown],
+  ]
+}

@@ -1,0 +1,375 @@
+import { Worker } from 'node:worker_threads'
+import { formatAddress, type Address } from '../base/address.ts'
+import { createByteRing } from '../base/byte-ring.ts'
+import { systemClock } from '../base/clock.ts'
+import type { Config } from '../config/config.ts'
+import { createMetricsShared } from '../metrics/shared.ts'
+import { MetricsReader } from '../metrics/reader.ts'
+import { MetricsWriter } from '../metrics/writer.ts'
+import { createAdminServer } from '../observe/admin/server.ts'
+import { createMetricsServer } from '../observe/admin/metrics-server.ts'
+import { declarePulled, type Levels } from '../observe/metrics/builtin.ts'
+import { Exposition } from '../observe/metrics/exposition.ts'
+import { CONTENT_TYPES, negotiate } from '../observe/metrics/negotiate.ts'
+import { startThreadProbe } from '../observe/metrics/probe.ts'
+import { declareProcess } from '../observe/metrics/process.ts'
+import type { CdrPipeline } from '../observe/cdr/pipeline.ts'
+import type { HepExporter } from '../observe/hep/exporter.ts'
+import { Supervisor } from '../script/supervisor.ts'
+import type { MetricsMessage } from '../metrics/messages.ts'
+import { performControl, type ScriptFault } from '../script/conversation.ts'
+import type { LogLine } from '../spine/facts.ts'
+import { adminPort } from './admin-port.ts'
+import type { FromEngine, ToEngine } from './conversation.ts'
+import { drain } from './drain.ts'
+import { EngineLink } from './engine-link.ts'
+import { createCdrPipeline, createHepExporter, TRACE_RING_BYTES } from './exporters.ts'
+import { levelsOf } from './levels.ts'
+import { listenFault } from './listen-fault.ts'
+import { engineStart } from './settings.ts'
+
+export type ServerState = 'starting' | 'ready' | 'draining' | 'stopped'
+
+/** Why a start came to nothing: the operator's to mend. */
+export class StartError extends Error {
+  /** The script's fault, when it was the script. */
+  readonly script: ScriptFault | null
+  constructor(what: string, script: ScriptFault | null = null) {
+    super(what)
+    this.name = 'StartError'
+    this.script = script
+  }
+}
+
+export interface ServerOptions {
+  readonly config: Config
+  readonly version: string
+  readonly log: (line: LogLine) => void
+  /** The engine thread ended by itself: nothing works any more. Called at most once. */
+  readonly onCrash: (why: string) => void
+}
+
+/** Where a running server can be reached. */
+export interface ServerAddresses {
+  readonly sip: readonly { readonly protocol: string; readonly address: Address }[]
+  readonly metrics: string | null
+  readonly admin: string | null
+}
+
+/** What the exporters get after the last call to deliver what they hold, ms. */
+const FLUSH_MS = 5_000
+
+/**
+ * The control thread's half of SIPhon: starts the engine and the handlers, serves HTTP, writes records, trace and log,
+ * and takes the node out of service in order.
+ */
+export class Server {
+  readonly #config: Config
+  readonly #log: (line: LogLine) => void
+  readonly #version: string
+  readonly #onCrash: (why: string) => void
+  readonly #shared
+  readonly #ring: SharedArrayBuffer | null
+  readonly #heartbeat = new SharedArrayBuffer(8)
+  readonly #reader: MetricsReader
+  readonly #exposition: Exposition
+  readonly #cdr: CdrPipeline | null
+  readonly #hep: HepExporter | null
+  readonly #started = performance.now()
+  #engine: Worker | null = null
+  #link: EngineLink | null = null
+  #supervisor: Supervisor | null = null
+  #closers: (() => Promise<void>)[] = []
+  #state: ServerState = 'starting'
+  #ending: Promise<void> | null = null
+  #levels: Levels | null = null
+  #scrape: Promise<void> | null = null
+
+  constructor(options: ServerOptions) {
+    const { config, version, log } = options
+    this.#config = config
+    this.#log = log
+    this.#version = version
+    this.#onCrash = options.onCrash
+    this.#shared = createMetricsShared({ maxSeriesPerMetric: config.metrics.max_series })
+    this.#ring = config.tracing.hep ? createByteRing(TRACE_RING_BYTES) : null
+    this.#reader = new MetricsReader(this.#shared)
+    this.#exposition = new Exposition(this.#reader)
+    declareProcess(this.#reader, {
+      version,
+      startTime: Date.now() / 1000,
+      sharedBytes: () => this.#ring?.byteLength ?? 0,
+    })
+    declarePulled(this.#reader, () => this.#levels)
+    this.#reader.attach('control')
+    const writer = new MetricsWriter({
+      thread: 'control',
+      shared: this.#shared,
+      post: (message) => this.#reader.receive('control', message),
+      origin: 'builtin',
+    })
+    const probe = startThreadProbe(writer, systemClock)
+    this.#closers.push(async () => probe.stop())
+    const say = (level: LogLine['level'], text: string): void => this.say(level, 'export', text)
+    this.#cdr = createCdrPipeline(config, systemClock, say)
+    this.#hep = createHepExporter(config, this.#ring, systemClock, say)
+  }
+
+  get state(): ServerState {
+    return this.#state
+  }
+
+  say(level: LogLine['level'], module: string, text: string): void {
+    this.#log({ level, module, text, fields: null, at: systemClock.wallTime() })
+  }
+
+  /**
+   * Resolves when calls are taken.
+   * @throws StartError when a listener cannot be had or the script does not load; nothing is left running then
+   */
+  async start(): Promise<ServerAddresses> {
+    try {
+      const web = await this.#startWeb()
+      await this.#cdr?.start()
+      this.#hep?.start()
+      await this.#startEngine()
+      await this.#startScript()
+      // The sockets open last: whoever gets through to us finds a script that serves.
+      const sip = await this.#listen()
+      this.#state = 'ready'
+      this.say(
+        'info',
+        'server',
+        `ready on ${sip.map((l) => `${l.protocol} ${formatAddress(l.address)}`).join(', ')}`,
+      )
+      return { sip, ...web }
+    } catch (error) {
+      await this.stopNow()
+      throw error
+    }
+  }
+
+  /** Loads the script anew; the old one serves on when it fails. */
+  async reload(): Promise<void> {
+    await this.#supervisor?.reload()
+  }
+
+  /** Opens files anew after they were moved away. */
+  reopen(): void {
+    this.#cdr?.reopen()
+  }
+
+  /**
+   * Takes the node out of service and resolves when everything that was promised is kept.
+   * @param waitFor `calls`: transactions that have been answered and only wait for repetitions may be cut off; for
+   * callers who are known to have gone
+   */
+  async drain(waitFor: 'transactions' | 'calls' = 'transactions'): Promise<void> {
+    this.#state = 'draining'
+    const link = this.#link
+    if (!link) return this.stopNow()
+    const { lame_duck_secs, drain_secs } = this.#config.server
+    this.say(
+      'info',
+      'server',
+      `draining: new calls for ${lame_duck_secs} s more, at most ${drain_secs} s after that`,
+    )
+    const left = await drain(
+      {
+        refuseCalls: async (retryAfterSecs) => void (await link.ask('refuseCalls', { retryAfterSecs })),
+        busy: () => (waitFor === 'calls' ? callsOf(link) : link.ask('busy', null)),
+      },
+      { clock: systemClock, lameDuckMs: lame_duck_secs * 1000, drainMs: drain_secs * 1000 },
+    )
+    if (left > 0)
+      this.say('warn', 'server', `${left} transactions and dialogs are cut off by the end of the drain`)
+    await link.ask('stop', null)
+    return this.stopNow()
+  }
+
+  /** Ends everything now, but for what the exporters hold: they get a few seconds to deliver it. */
+  stopNow(): Promise<void> {
+    this.#ending ??= this.#end()
+    return this.#ending
+  }
+
+  async #end(): Promise<void> {
+    // Before the first call there is nothing to deliver.
+    const served = this.#state !== 'starting'
+    this.#state = 'stopped'
+    if (served) await this.#flush()
+    await this.#close()
+  }
+
+  async #flush(): Promise<void> {
+    const [hep, cdr] = await Promise.all([
+      this.#hep?.flush(FLUSH_MS) ?? true,
+      this.#cdr?.flush(FLUSH_MS) ?? true,
+    ])
+    if (!hep) this.say('warn', 'export', 'the trace collector did not take everything in time')
+    if (!cdr) this.say('warn', 'export', 'a record collector did not take everything in time')
+  }
+
+  async #close(): Promise<void> {
+    const engine = this.#engine
+    this.#engine = null
+    await this.#supervisor?.close()
+    await engine?.terminate()
+    this.#link?.fail('the engine has stopped')
+    this.#hep?.close()
+    await this.#cdr?.close()
+    await Promise.all(this.#closers.map((close) => close()))
+  }
+
+  async #startWeb(): Promise<{ metrics: string | null; admin: string | null }> {
+    const { admin, metrics } = this.#config
+    const scrape = async (accept: string | undefined): Promise<{ contentType: string; body: string }> => {
+      await this.#readLevels()
+      const format = negotiate(accept)
+      return { contentType: CONTENT_TYPES[format], body: this.#exposition.render(format) }
+    }
+    const onFault = (what: string, error: unknown): void =>
+      this.say('error', 'http', `${what}: ${textOf(error)}`)
+    let metricsUrl: string | null = null
+    let adminUrl: string | null = null
+    if (metrics.prometheus) {
+      const { listen, path } = metrics.prometheus
+      const server = createMetricsServer({ listen, path, scrape, onFault })
+      const bound = await started(server.listen(), 'metrics.prometheus.listen', listen)
+      this.#closers.push(() => server.close())
+      metricsUrl = `http://${formatAddress(bound)}${path}`
+    }
+    if (admin) {
+      const server = createAdminServer({
+        listen: admin.listen,
+        token: admin.auth.token,
+        protectReads: admin.auth.protect_reads,
+        version: this.#version,
+        scrape,
+        onFault,
+        port: adminPort({
+          link: () => this.#link,
+          state: () => this.#state,
+          heartbeat: this.#heartbeat,
+          uptimeSeconds: () => (performance.now() - this.#started) / 1000,
+        }),
+      })
+      const bound = await started(server.listen(), 'admin.listen', admin.listen)
+      this.#closers.push(() => server.close())
+      adminUrl = `http://${formatAddress(bound)}`
+    }
+    return { metrics: metricsUrl, admin: adminUrl }
+  }
+
+  /** One question to the engine serves all scrapes that wait for it. */
+  #readLevels(): Promise<void> {
+    this.#scrape ??= (this.#link?.ask('levels', null) ?? Promise.resolve(null))
+      .catch(() => null)
+      .then((engine) => {
+        this.#levels = levelsOf(engine, this.#cdr, this.#hep)
+        this.#scrape = null
+      })
+    return this.#scrape
+  }
+
+  async #listen(): Promise<ServerAddresses['sip']> {
+    const link = this.#link
+    if (!link) throw new StartError('the engine has stopped')
+    try {
+      return await link.ask('listen', null)
+    } catch (error) {
+      throw new StartError(error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  #startEngine(): Promise<void> {
+    const workerData = engineStart(this.#config, {
+      metrics: this.#shared,
+      trace: this.#ring,
+      heartbeat: this.#heartbeat,
+    })
+    const engine = new Worker(new URL('./engine-thread.ts', import.meta.url), {
+      workerData,
+      name: 'engine',
+      // Messages live for milliseconds: a large nursery lets most of them die before anybody copies them.
+      resourceLimits: { maxYoungGenerationSizeMb: 64, maxOldGenerationSizeMb: 4096 },
+    })
+    this.#engine = engine
+    this.#reader.attach('engine')
+    this.#link = new EngineLink({
+      postMessage: (message: ToEngine, transfer) => engine.postMessage(message, transfer ?? []),
+    })
+    return new Promise((resolve, reject) => {
+      engine.on('message', (message: FromEngine) => {
+        if (message.what === 'up') resolve()
+        else this.#receive(message)
+      })
+      let why = 'the engine thread ended'
+      engine.on('error', (error) => {
+        why = `the engine thread failed: ${textOf(error)}`
+      })
+      engine.on('exit', () => {
+        reject(new StartError(why))
+        this.#link?.fail(why)
+        if (this.#engine === engine) this.#onCrash(why)
+      })
+    })
+  }
+
+  #receive(message: FromEngine): void {
+    if (this.#link?.receive(message)) return
+    switch (message.what) {
+      case 'facts':
+        for (const record of message.batch.records) this.#cdr?.accept(record)
+        for (const line of message.batch.lines) this.#log(line)
+        return
+      case 'metrics':
+        return this.#reader.receive('engine', message.message)
+      case 'pool':
+        if (this.#supervisor) performControl(message.message, this.#supervisor)
+        return
+      default:
+    }
+  }
+
+  async #startScript(): Promise<void> {
+    const { script } = this.#config
+    const supervisor = new Supervisor({
+      script: script.path,
+      reload: script.reload,
+      poolSize: script.sync_pool_size,
+      handlersPerWorker: script.handlers_per_worker,
+      memoryLimitMb: script.memory_limit_mb,
+      threadSetup: new URL('./handler-setup.ts', import.meta.url).href,
+      metrics: this.#shared,
+      toEngine: (message, transfer) => this.#engine?.postMessage({ what: 'script', message }, [...transfer]),
+      onLog: this.#log,
+      onMetrics: (thread, message) => this.#reader.receive(thread, message as MetricsMessage),
+      onThread: (thread, moved) =>
+        moved === 'up' ? this.#reader.attach(thread) : this.#reader.detach(thread),
+      onMetricNames: (names) => this.#reader.retireAllBut(names),
+    })
+    this.#supervisor = supervisor
+    const loaded = await supervisor.start()
+    if (loaded.ok) return
+    const { what, where } = loaded.fault
+    throw new StartError(`${where ?? script.path}: ${what}`, loaded.fault)
+  }
+}
+
+async function callsOf(link: EngineLink): Promise<number> {
+  const { callsActive, proxyDialogSessions } = await link.ask('levels', null)
+  return callsActive + proxyDialogSessions
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+async function started(listening: Promise<Address>, key: string, address: Address): Promise<Address> {
+  try {
+    return await listening
+  } catch (error) {
+    throw new StartError(listenFault(key, address, error))
+  }
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import type { CheckScript } from '../../src/cli/check.ts'
+import { main } from '../../src/cli/main.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'siphon-cli-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function file(name: string, text: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+
+async function run(argv: string[], checkScript: CheckScript = () => Promise.resolve(null)) {
+  let out = ''
+  let err = ''
+  const code = await main(argv, { out: (t) => (out += t), err: (t) => (err += t), env: {}, checkScript })
+  return { code, out, err }
+}
+
+describe('siphon check', () => {
+  const script = file('s.ts', '')
+  it('ends with 0 when there is no fault', async () => {
+    const path = file('good.yaml', 'script: { path: s.ts }')
+    assert.deepEqual(await run(['check', '-c', path]), { code: 0, out: `${path}: no fault\n`, err: '' })
+  })
+  it('ends with 78 and names every fault', async () => {
+    const path = file('bad.yaml', 'script: { path: s.ts }\nlogg: {}\nlog: { level: 5 }\n')
+    const { code, out } = await run(['check', '-c', path])
+    assert.equal(code, 78)
+    assert.equal(
+      out,
+      `${path}:2:1 logg — is not a key of the configuration; did you mean log?\n` +
+        `${path}:3:15 log.level — is not one of debug, info, warn, error; write one of them\n`,
+    )
+  })
+  it('names a script that is not there, where the file names it', async () => {
+    const path = file('noscript.yaml', 'script:\n  path: gone.ts\n')
+    const { code, out } = await run(['check', '-c', path])
+    assert.equal(code, 78)
+    assert.ok(
+      out.startsWith(`${path}:2:9 script.path — names a file that is not there: ${join(folder, 'gone.ts')}`),
+      out,
+    )
+  })
+  it('asks the script itself', async () => {
+    const path = file('script.yaml', 'script: { path: s.ts }')
+    const fault = { what: 'throws', where: 'lib/routes.ts:3:7' }
+    const check: CheckScript = (p) => Promise.resolve(p === script ? fault : null)
+    const { code, out } = await run(['check', '-c', path], check)
+    assert.equal(code, 78)
+    assert.equal(out, `${join(folder, 'lib/routes.ts')}:3:7 — throws\n`)
+  })
+  it('names faults of the configuration and of the script at once', async () => {
+    const path = file('both.yaml', 'logg: {}\nscript: { path: s.ts }\n')
+    const check: CheckScript = () => Promise.resolve({ what: 'never loads', where: null })
+    const { code, out } = await run(['check', '-c', path], check)
+    assert.equal(code, 78)
+    assert.equal(
+      out,
+      `${path}:1:1 logg — is not a key of the configuration; did you mean log?\n${script}:1:1 — never loads\n`,
+    )
+  })
+  it('prints JSON for programs', async () => {
+    const path = file('json.yaml', 'script: { path: s.ts }\nauth: { realm: x }\nx: 1')
+    const { code, out } = await run(['check', '-c', path, '--format', 'json'])
+    const report = JSON.parse(out) as {
+      ok: boolean
+      faults: { path: string }[]
+      warnings: { path: string; line: number }[]
+    }
+    assert.equal(code, 78)
+    assert.equal(report.ok, false)
+    assert.deepEqual(
+      report.faults.map((f) => f.path),
+      ['x'],
+    )
+    assert.deepEqual(
+      report.warnings.map((w) => `${w.line} ${w.path}`),
+      ['2 auth'],
+    )
+  })
+  it('shows control characters in a key as text', async () => {
+    const path = file('esc.yaml', 'script: { path: s.ts }\n"\\e[2Jx": 1')
+    const { out } = await run(['check', '-c', path])
+    assert.ok(out.includes(String.raw`\x1b[2Jx`) && !out.includes('\x1b'), out)
+  })
+})
+
+describe('usage', () => {
+  for (const argv of [['chek'], ['check', '--format', 'xml'], ['check', '--nope'], []]) {
+    it(`siphon ${argv.join(' ')} ends with 2`, async () => assert.equal((await run(argv)).code, 2))
+  }
+  it('help ends with 0', async () => {
+    const { code, out } = await run(['--help'])
+    assert.equal(code, 0)
+    assert.match(out, /check/)
+  })
+  it('a mistake of ours ends with 70', async () => {
+    const path = file('internal.yaml', 'script: { path: s.ts }')
+    const { code, err } = await run(['check', '-c', path], () => Promise.reject(new Error('boom')))
+    assert.equal(code, 70)
+    assert.match(err, /internal error: Error: boom/)
+  })
+})

@@ -1,0 +1,269 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import type { Config } from '../../src/config/config.ts'
+import type { Environment } from '../../src/config/expand.ts'
+import { formatFault } from '../../src/config/fault.ts'
+import { loadConfig, parseConfig } from '../../src/config/load.ts'
+
+const SCRIPT = 'script: { path: s.ts }\n'
+
+function good(source: string, env: Environment = {}): Config {
+  const result = parseConfig('/etc/siphon/siphon.yaml', source, env)
+  assert.ok(result.ok, result.ok ? '' : result.faults.map(formatFault).join('\n'))
+  return result.config
+}
+
+/** Faults as `line:col path — what; instead`. */
+function bad(source: string, env: Environment = {}): string[] {
+  const result = parseConfig('f', source, env)
+  assert.ok(!result.ok, 'expected faults')
+  return result.faults.map((f) => formatFault(f).slice(2))
+}
+
+function warned(source: string): string[] {
+  const result = parseConfig('f', source, {})
+  assert.ok(result.ok, result.ok ? '' : result.faults.map(formatFault).join('\n'))
+  return result.warnings.map((w) => `${w.line}:${w.column} ${w.path} ${w.what}`)
+}
+
+describe('defaults', () => {
+  it('opens two ports on loopback and nothing else', () => {
+    const config = good(SCRIPT)
+    const address = { host: '127.0.0.1', port: 5060, advertise: null }
+    assert.deepEqual(config.listen, { udp: [address], tcp: [address] })
+    assert.equal(config.metrics.prometheus, null)
+    assert.equal(config.admin, null)
+    assert.equal(config.cdr.enabled, false)
+    assert.equal(config.cdr.auto_emit, true)
+    assert.equal(config.cdr.spool_path, '/etc/siphon/spool')
+    assert.equal(config.tracing.hep, null)
+  })
+  it('takes a block without keys for an absent one', () => {
+    assert.equal(good(`${SCRIPT}admin:\nlisten:\nregistrar:\n  # min_expires: 5\n`).admin, null)
+  })
+  it('listens where listen says and nowhere else', () => {
+    assert.deepEqual(good(`${SCRIPT}listen: { udp: ["127.0.0.1:5070"] }`).listen.tcp, [])
+    assert.deepEqual(bad(`${SCRIPT}listen: { udp: [] }`), [
+      '2:1 listen — names no listener; write udp: ["127.0.0.1:5060"] below it, or take listen out',
+    ])
+  })
+  it('insists on a script', () => {
+    assert.deepEqual(bad('log: { level: info }'), [
+      '1:1 script.path — is missing; write a path like script.ts',
+    ])
+    assert.equal(bad('').length, 1)
+  })
+  it('derives the capture id from the node name as the original does', () => {
+    assert.equal(
+      good(`${SCRIPT}tracing: { hep: { endpoint: "h:1", agent_id: "2001" } }`).tracing.hep?.capture_id,
+      2001,
+    )
+    const named = good(`${SCRIPT}tracing: { hep: { endpoint: "h:1" } }\nserver: { instance_id: a }`)
+    assert.equal(named.tracing.hep?.agent_id, 'a')
+    assert.equal(named.tracing.hep?.capture_id, 0xe40c292c)
+  })
+})
+
+describe('values', () => {
+  it('resolves paths from the folder of the file', () => {
+    const config = good(`${SCRIPT}cdr: { file: { path: ../x.jsonl }, spool_path: /var/spool }`)
+    assert.equal(config.script.path, '/etc/siphon/s.ts')
+    assert.equal(config.cdr.file.path, '/etc/x.jsonl')
+    assert.equal(config.cdr.spool_path, '/var/spool')
+  })
+  for (const [written, seconds] of [
+    ['30s', 30],
+    ['5m', 300],
+    ['500ms', 0.5],
+    ['1h', 3600],
+    ['2.5', 2.5],
+    ['7', 7],
+  ] as const) {
+    it(`reads the duration ${written} as ${seconds} s`, () => {
+      assert.equal(
+        good(`script: { path: s.ts, handler_timeout_secs: ${written} }`).script.handler_timeout_secs,
+        seconds,
+      )
+    })
+  }
+  it('reads IPv6 in brackets, and { address, advertise }', () => {
+    const source = `${SCRIPT}listen:\n  udp:\n    - "[::1]:5060"\n    - { address: "127.0.0.1:5061", advertise: "sip.example.com:5080" }\nadvertised_address: 192.0.2.1\n`
+    assert.deepEqual(good(source).listen.udp, [
+      { host: '::1', port: 5060, advertise: { host: '192.0.2.1', port: null } },
+      { host: '127.0.0.1', port: 5061, advertise: { host: 'sip.example.com', port: 5080 } },
+    ])
+  })
+  it('expands variables in values only, and then reads them as numbers and booleans', () => {
+    const source = `# \${NOT_SET}\nscript: { path: "\${DIR}/s.ts", sync_pool_size: "\${N:-3}", handler_timeout_secs: "\${T:-5s}" }\ncdr: { enabled: "\${ON}" }\nserver: { instance_id: "a$$b" }`
+    const config = good(source, { DIR: '/opt', ON: 'true', N: '' })
+    assert.equal(config.script.path, '/opt/s.ts')
+    assert.equal(config.script.sync_pool_size, 3)
+    assert.equal(config.cdr.enabled, true)
+    assert.equal(config.server.instance_id, 'a$b')
+  })
+  it('cannot have its structure changed from the environment', () => {
+    assert.equal(
+      good(`${SCRIPT}server: { instance_id: "\${X}" }`, { X: 'a: b, c: {d}' }).server.instance_id,
+      'a: b, c: {d}',
+    )
+  })
+  it('takes an empty token for none', () => {
+    assert.equal(
+      good(`${SCRIPT}admin: { listen: "127.0.0.1:1", auth: { token: "\${T:-}" } }`).admin?.auth.token,
+      null,
+    )
+  })
+  it('keeps a key named __proto__ from doing anything', () => {
+    assert.equal(bad(`${SCRIPT}__proto__: { polluted: true }`).length, 1)
+    assert.equal(({} as Record<string, unknown>)['polluted'], undefined)
+  })
+})
+
+describe('faults', () => {
+  it('come all at once, with line, column and what to write', () => {
+    const source = `lisen: {}
+listen:
+  udp: ["::1:5060", ":5060", "localhost:5060", "127.0.0.1"]
+script: { path: 5, sync_pool_size: 0, handler_timeout_secs: soon, reload: atuo }
+cdr: { enabled: yes, http: { url: "ftp://x", auth_header: "a\\r\\nX: y" } }
+registrar: 5
+domain: { local: example.com }
+`
+    assert.deepEqual(bad(source), [
+      '1:1 lisen — is not a key of the configuration; did you mean listen?',
+      '3:9 listen.udp[0] — is an IPv6 address without brackets; write "127.0.0.1:5060", or "[::1]:5060" for IPv6',
+      '3:21 listen.udp[1] — names no IP address; write "127.0.0.1:5060", or "0.0.0.0:…" for every interface',
+      '3:30 listen.udp[2] — is a name, not an IP address; write the IP address: "127.0.0.1:5060", or "[::1]:5060" for IPv6',
+      '3:48 listen.udp[3] — has no port; write "127.0.0.1:5060", or "[::1]:5060" for IPv6',
+      '4:17 script.path — is a number, not text; put it in quotes',
+      '4:36 script.sync_pool_size — is too small; write a whole number from 1 to 256',
+      '4:61 script.handler_timeout_secs — is not a duration; write a duration from 0.01s to 3600s, like 30s or 5m',
+      '4:75 script.reload — is not one of auto, sighup; did you mean auto?',
+      '5:17 cdr.enabled — is text: YAML 1.2 knows no yes and on; write true',
+      '5:35 cdr.http.url — is not an http or https URL; write a URL like https://collector.example.com/v1/cdr',
+      '5:59 cdr.http.auth_header — holds a line break or another unprintable character; write the value of the Authorization field, like "Bearer …" on one line',
+      '6:12 registrar — is not a block; write its keys below it, indented',
+      '7:18 domain.local — is not a list; write its entries in [ ], or one a line after a dash',
+    ])
+  })
+  it('name a variable that is not set, and never a value', () => {
+    assert.deepEqual(
+      bad(
+        `script: { path: "\${A}", sync_pool_size: "\${B:?how many}" }\nadmin: { listen: "127.0.0.1:1", auth: { token: "\${C}" } }`,
+        { C: 'sec ret' },
+      ),
+      [
+        '1:17 script.path — needs the environment variable A, which is not set; set it, or write ${A:-default}',
+        '1:41 script.sync_pool_size — needs the environment variable B: how many; set B',
+        '2:48 admin.auth.token — holds a character that cannot be sent in a header field; write printable ASCII without spaces',
+      ],
+    )
+  })
+  it('say where the YAML is broken', () => {
+    assert.match(bad('script:\n  path: "s.ts\nlog: {}\n')[0] ?? '', /^\d+:\d+ — is not YAML: /)
+    assert.match(bad('a: 1\na: 2\n')[0] ?? '', /^2:1 — is not YAML: .*; keep one of the two$/)
+    assert.match(bad('script:\n\tpath: s.ts\n')[0] ?? '', /^2:1 — is not YAML: .*; indent with spaces$/)
+    assert.match(bad('- a\n')[0] ?? '', /is not a configuration/)
+  })
+  it('survive aliases that multiply themselves', () => {
+    const source = `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefghi'
+      .split('')
+      .map((c, i) => `${c}: &${c} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(',')}]`)
+      .join('\n')}\n`
+    assert.ok(bad(source).length > 0)
+  })
+  it('tell a file that is not there', () => {
+    const result = loadConfig('/nowhere/siphon.yaml', {})
+    assert.ok(!result.ok)
+    assert.match(formatFault(result.faults[0]!), /^\/nowhere\/siphon.yaml:1:1 — cannot be read: ENOENT/)
+  })
+})
+
+describe('faults across keys', () => {
+  const cases: readonly [title: string, source: string, fault: RegExp][] = [
+    [
+      'the same port twice',
+      'listen: { udp: ["0.0.0.0:5060", "127.0.0.1:5060"] }',
+      /^2:33 listen.udp\[1\] — is taken by listen.udp\[0\]/,
+    ],
+    [
+      'metrics and admin on one port',
+      'metrics: { prometheus: { listen: "127.0.0.1:9" } }\nadmin: { listen: "127.0.0.1:9" }',
+      /^3:18 admin.listen — is taken by metrics.prometheus.listen .*the admin port serves \/metrics too/,
+    ],
+    [
+      'metrics on the SIP port over TCP',
+      'metrics: { prometheus: { listen: "127.0.0.1:5060" } }',
+      /metrics.prometheus.listen — is taken by listen/,
+    ],
+    ['an unknown block', 'X: 1', /X — is not a key/],
+    [
+      'expiry order',
+      'registrar: { min_expires: 100, default_expires: 50 }',
+      /^2:49 registrar.default_expires — is less than min_expires \(100\)/,
+    ],
+    [
+      'an open admin port',
+      'admin: { listen: "0.0.0.0:9465" }',
+      /admin.listen — is open to other machines, and there is no token/,
+    ],
+    [
+      'http records without a collector',
+      'cdr: { backend: http }',
+      /^2:17 cdr.backend — is http, and there is no cdr.http/,
+    ],
+    ['a backend twice', 'cdr: { backends: [file, file] }', /^2:25 cdr.backends\[1\] — names file twice/],
+    [
+      'a CA for records without https',
+      'cdr: { http: { url: "http://x", ca: x } }',
+      /cdr.http.ca — has no use without https/,
+    ],
+    [
+      'a CA without tls',
+      'tracing: { hep: { endpoint: "h:1", ca_cert: x } }',
+      /tracing.hep.ca_cert — has no use without tls/,
+    ],
+  ]
+  for (const [title, source, fault] of cases) {
+    it(title, () => assert.match(bad(SCRIPT + source).join('\n'), fault))
+  }
+  it('allow what is meant', () => {
+    good(`${SCRIPT}admin: { listen: "0.0.0.0:9465", insecure: true }`)
+    good(`${SCRIPT}admin: { listen: "0.0.0.0:9465", auth: { token: t } }`)
+    good(`${SCRIPT}listen: { udp: ["127.0.0.1:0", "127.0.0.1:0"] }`)
+    assert.match(
+      bad('script: { path: s, sync_pool_size: 4, sync_pool_max: 3 }')[0] ?? '',
+      /sync_pool_max — is less than sync_pool_size; write 4 or more/,
+    )
+  })
+})
+
+describe('what is not supported yet', () => {
+  it('is a warning with its line, and nothing in it is checked', () => {
+    const source = `${SCRIPT}auth:\n  realm: "\${NOT_SET}"\nlisten:\n  udp: ["127.0.0.1:5060"]\n  tls: ["127.0.0.1:5061"]\n  ws: []\nregistrar: { backend: redis }\n`
+    assert.deepEqual(warned(source), [
+      '2:1 auth is not supported yet and does nothing',
+      '6:3 listen.tls is not supported yet and does nothing',
+      '8:14 registrar.backend is not supported yet: registrations are kept in memory only and do not outlive a restart',
+    ])
+  })
+})
+
+describe('the file of the quick start', () => {
+  it('is without fault and without warning, and names every key', () => {
+    const source = readFileSync(new URL('../../siphon.yaml', import.meta.url), 'utf8')
+    const result = parseConfig('siphon.yaml', source, {})
+    assert.ok(result.ok)
+    assert.deepEqual(result.warnings, [])
+    const uncommented = source.replace(/^(\s*)# (?=\s*[a-z_]+:(?: |$))/gm, '$1')
+    const all = parseConfig(
+      'siphon.yaml',
+      uncommented
+        .replace('backend: file ', 'backends: [file, http, syslog] ')
+        .replaceAll(/transport: udp/g, 'transport: tls'),
+      { CDR_TOKEN: 't', HEP_KEY: 'k' },
+    )
+    assert.ok(all.ok, all.ok ? '' : all.faults.map(formatFault).join('\n'))
+  })
+})
