@@ -1,0 +1,96 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { createSocket } from 'node:dgram'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { root, start, until, type Running } from '../test/support/programs.ts'
+
+/** What is measured: a server before one fixed callee, with the four ways off or on. */
+export interface Subject {
+  readonly name: string
+  readonly port: number
+  readonly calleePort: number
+  start(): Promise<Running>
+}
+
+/** Where HEP goes, and who counts it. */
+export const HEP_PORT = 15060
+
+export const kamailio = (kind: 'bare' | 'full'): Subject => ({
+  name: `kamailio ${kind}`,
+  port: 15080,
+  calleePort: 15090,
+  start: async () => {
+    const config = join(root, `bench/kamailio/${kind}.cfg`)
+    const server = start('kamailio', ['-f', config, '-x', 'fm', '-X', 'fm', '-m', '512', '-DD', '-E'])
+    await until('kamailio to listen', () => answers(15080))
+    return server
+  },
+})
+
+export const siphon = (kind: 'bare' | 'full'): Subject => ({
+  name: `siphon ${kind}`,
+  port: 15082,
+  calleePort: 15092,
+  start: async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'siphon-bench-'))
+    const config = join(folder, 'siphon.yaml')
+    writeFileSync(config, siphonYaml(kind, folder))
+    const server = start(join(root, 'node_modules/.bin/node'), ['src/bin/siphon.ts', 'run', '-c', config])
+    await until('siphon to listen', () => answers(15082), 15_000)
+    await register(15082, 'sip:service@127.0.0.1', 'sip:service@127.0.0.1:15092')
+    return server
+  },
+})
+
+function siphonYaml(kind: 'bare' | 'full', folder: string): string {
+  const base = `
+listen: { udp: ["127.0.0.1:15082"] }
+domain: { local: ["127.0.0.1"] }
+script: { path: "${join(root, 'examples/proxy-registrar.ts')}", reload: sighup }
+log: { level: warn, format: json }
+`
+  if (kind === 'bare') return base
+  return `${base}
+metrics: { prometheus: { listen: "127.0.0.1:15464" } }
+admin: { listen: "127.0.0.1:15465" }
+cdr: { enabled: true, backend: file, file: { path: "${join(folder, 'cdr.jsonl')}" } }
+tracing: { hep: { endpoint: "127.0.0.1:${HEP_PORT}", transport: udp, agent_id: bench } }
+`
+}
+
+/** Sends one datagram and waits 200 ms for any answer. */
+function ask(port: number, text: string): Promise<string | null> {
+  return new Promise((done) => {
+    const socket = createSocket('udp4')
+    const end = (answer: string | null): void => {
+      clearTimeout(timer)
+      socket.close()
+      done(answer)
+    }
+    const timer = setTimeout(() => end(null), 200)
+    socket.on('message', (m) => end(m.toString('latin1')))
+    socket.on('error', () => end(null))
+    socket.bind(0, '127.0.0.1', () => {
+      const own = socket.address().port
+      socket.send(text.replaceAll('OWN', `127.0.0.1:${own}`), port, '127.0.0.1')
+    })
+  })
+}
+
+let count = 0
+
+/** A request that every server answers somehow: with Max-Forwards 0 none forwards it. */
+export async function answers(port: number): Promise<boolean> {
+  const id = `${process.pid}-${++count}`
+  const text = `OPTIONS sip:127.0.0.1:${port} SIP/2.0\r\nVia: SIP/2.0/UDP OWN;branch=z9hG4bKp${id}\r\nMax-Forwards: 0\r\nFrom: <sip:p@OWN>;tag=${id}\r\nTo: <sip:127.0.0.1>\r\nCall-ID: ${id}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n`
+  return (await ask(port, text)) !== null
+}
+
+/** Binds a contact; throws unless answered 200. */
+export async function register(port: number, aor: string, contact: string): Promise<void> {
+  const id = `${process.pid}-${++count}`
+  const text = `REGISTER sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP OWN;branch=z9hG4bKr${id}\r\nMax-Forwards: 70\r\nFrom: <${aor}>;tag=${id}\r\nTo: <${aor}>\r\nCall-ID: ${id}\r\nCSeq: 1 REGISTER\r\nContact: <${contact}>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n`
+  const answer = await ask(port, text)
+  if (!answer?.startsWith('SIP/2.0 200'))
+    throw new Error(`REGISTER: ${answer?.split('\r\n')[0] ?? 'no answer'}`)
+}

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, it } from 'node:test'
+import { parse } from 'yaml'
+import { main } from '../src/cli/main.ts'
+import { configJsonSchema, knownKeys } from '../src/config/json-schema.ts'
+import { parseConfig } from '../src/config/load.ts'
+import { editorConfig } from '../src/script/editor.ts'
+import { everything } from './observe/metrics/everything.ts'
+
+/** What the pages name must exist. Figures and claims are for the other tests. */
+
+const root = resolve(import.meta.dirname, '..')
+
+const pages = ['README.md', 'CHANGELOG.md', ...markdown(join(root, 'docs'))].map((name) => {
+  const text = readFileSync(join(root, name), 'utf8')
+  return { name, text, prose: text.replace(/```[^]*?```/g, '') }
+})
+
+function markdown(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => relative(root, join(folder, name)))
+    .sort()
+}
+
+/** Blocks of a language with the page they stand on. */
+function blocks(language: string): { page: string; text: string }[] {
+  const fence = new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g')
+  return pages.flatMap(({ name, text }) =>
+    [...text.matchAll(fence)].map((match) => ({ page: name, text: match[1] ?? '' })),
+  )
+}
+
+/** Everything in backticks outside of blocks, with its page. */
+function quoted(): { page: string; text: string }[] {
+  return pages.flatMap(({ name, prose }) =>
+    [...prose.matchAll(/`([^`\n]+)`/g)].map((match) => ({ page: name, text: match[1] ?? '' })),
+  )
+}
+
+function anchors(text: string): string[] {
+  const headings = text.matchAll(/^#+ (.+)$/gm)
+  return [...headings].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+describe('the pages', () => {
+  it('link to what is there', () => {
+    const broken: string[] = []
+    for (const { name, prose } of pages) {
+      for (const [, link = ''] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^https?:/.test(link)) continue
+        const [path = '', anchor] = link.split('#')
+        const target = path === '' ? join(root, name) : resolve(root, dirname(name), path)
+        if (!existsSync(target)) broken.push(`${name}: ${link}`)
+        else if (anchor !== undefined && !anchors(readFileSync(target, 'utf8')).includes(anchor)) {
+          broken.push(`${name}: ${link} (no such heading)`)
+        }
+      }
+    }
+    assert.deepEqual(broken, [])
+  })
+
+  it('are all found from the README', () => {
+    const seen = new Set<string>(['CHANGELOG.md'])
+    const follow = (name: string): void => {
+      if (seen.has(name)) return
+      seen.add(name)
+      const { prose = '' } = pages.find((page) => page.name === name) ?? {}
+      for (const [, link = ''] of prose.matchAll(/\]\(([^)\s#]+)/g)) {
+        const target = relative(root, resolve(root, dirname(name), link))
+        if (target.endsWith('.md')) follow(target)
+        else for (const page of pages) if (dirname(page.name) === target) follow(page.name)
+      }
+    }
+    follow('README.md')
+    assert.deepEqual(
+      pages.map(({ name }) => name).filter((name) => !seen.has(name)),
+      [],
+    )
+  })
+
+  it('name files that are there', () => {
+    const gone = quoted().filter(
+      ({ text }) =>
+        /^(src|test|docs|examples|deploy|bench|schema)\/[\w./-]+$/.test(text) &&
+        !existsSync(join(root, text)),
+    )
+    assert.deepEqual(gone, [])
+  })
+
+  it('name npm scripts and commands that are there', async () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    let help = ''
+    await main(['--help'], {
+      out: (text) => (help += text),
+      err: () => undefined,
+      env: {},
+      checkScript: () => Promise.resolve(null),
+    })
+    const commands = [...help.matchAll(/^ {2}(\w+)/gm)].map(([, name = '']) => name)
+    const unknown: string[] = []
+    for (const { name, text } of pages) {
+      for (const [command, script = ''] of text.matchAll(/npm run ([\w:-]+)/g)) {
+        if (!(script in scripts)) unknown.push(`${name}: ${command}`)
+      }
+      for (const [, command = ''] of text.matchAll(/(?:npm run siphon --|`siphon) (\w+)/g)) {
+        if (!commands.includes(command)) unknown.push(`${name}: siphon ${command}`)
+      }
+    }
+    assert.deepEqual(unknown, [])
+  })
+
+  it('name metrics that are there', () => {
+    const { reader } = everything()
+    const names = new Set<string>()
+    for (const { shape } of [...reader.families(), ...reader.pulled()]) {
+      for (const suffix of ['', '_bucket', '_sum', '_count']) names.add(`${shape.name}${suffix}`)
+    }
+    const unknown = pages.flatMap(({ name, text }) =>
+      [...text.matchAll(/\b(?:siphon|nodejs|process)_[a-z_]*[a-z]\b(?![*_/])/g)]
+        .map(([metric]) => metric)
+        // Media engines come later; their alert waits for them, and the page says so.
+        .filter((metric) => !names.has(metric) && !metric.startsWith('siphon_rtpengine_'))
+        .map((metric) => `${name}: ${metric}`),
+    )
+    assert.deepEqual(unknown, [])
+  })
+
+  it('name keys of the configuration that are there', () => {
+    const tops = knownKeys([])
+    const unknown = quoted().filter(({ text }) => {
+      const key = /^([a-z_]+(?:\.[a-z_]+)+)(?:: .*)?$/.exec(text)?.[1] ?? ''
+      // Not keys: names of files, and a verb of the script API.
+      if (/\.(ts|jsonl)$/.test(key) || key === 'cdr.write') return false
+      const path = key.split('.')
+      if (!tops.includes(path[0] ?? '')) return false
+      return !knownKeys(path.slice(0, -1)).includes(path.at(-1) ?? '')
+    })
+    assert.deepEqual(unknown, [])
+  })
+})
+
+describe('code on the pages', () => {
+  it('type-checks', (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'siphon-docs-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    writeFileSync(join(folder, 'tsconfig.json'), editorConfig())
+    const scripts = blocks('ts')
+    assert.ok(scripts.length >= 2)
+    for (const [i, { page, text }] of scripts.entries()) {
+      writeFileSync(join(folder, `${page.replace(/\W/g, '-')}-${i}.ts`), text)
+    }
+    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+    assert.equal(spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' }).stdout, '')
+  })
+
+  it('loads, when it is configuration', () => {
+    const keys = Object.keys(configJsonSchema().properties ?? {})
+    const foreign = ['livenessProbe', 'scrape_configs', 'groups']
+    let loaded = 0
+    for (const { page, text } of blocks('yaml')) {
+      const [first = ''] = Object.keys(parse(text) as object)
+      if (foreign.includes(first)) continue
+      assert.ok(keys.includes(first), `${page}: ${first} is no block of siphon.yaml`)
+      const whole =
+        keys.includes('script') && /^script:/m.test(text) ? text : `${text}\nscript: { path: s.ts }\n`
+      const result = parseConfig(page, whole, {})
+      assert.deepEqual(result.ok ? [] : result.faults, [])
+      loaded++
+    }
+    assert.ok(loaded >= 2)
+  })
+
+  it('is what the server gives, when it is the tsconfig.json of a script elsewhere', () => {
+    const [shown] = blocks('json').filter(({ page }) => page === 'docs/handler-execution.md')
+    assert.deepEqual(
+      JSON.parse(shown?.text ?? ''),
+      JSON.parse(editorConfig().replaceAll(root, '/path/to/siphon')),
+    )
+  })
+})

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import { editorConfig } from '../../src/script/editor.ts'
+import { openPhone, type RealPhone } from '../support/phones.ts'
+import { root, until } from '../support/programs.ts'
+import { startSiphon, type Siphon, type SiphonOptions } from '../support/siphon.ts'
+import type { AnswerStep } from '../../src/cli/soft-call.ts'
+
+const ANSWERS = [
+  { status: 180, afterMs: 0 },
+  { status: 200, afterMs: 300 },
+]
+const RINGS = [{ status: 180, afterMs: 0 }]
+const BUSY = [{ status: 486, afterMs: 0 }]
+
+async function serve(t: TestContext, options: SiphonOptions): Promise<Siphon> {
+  const siphon = await startSiphon(options)
+  t.after(() => siphon.stop('SIGKILL'))
+  return siphon
+}
+
+async function phone(
+  t: TestContext,
+  siphon: Siphon,
+  user: string,
+  answers?: readonly AnswerStep[],
+): Promise<RealPhone> {
+  const opened = await openPhone(user, 'example.com', siphon.sip, answers)
+  t.after(() => opened.close())
+  assert.equal(await opened.register(), 200)
+  return opened
+}
+
+/** Waits until a metric has a value, so that a test need not know when a handler has run. */
+async function settles(siphon: Siphon, name: string, value: number): Promise<void> {
+  await until(`${name} to be ${value}`, async () => (await siphon.metric(name)) === value).catch(
+    async (error: unknown) => {
+      throw new Error(`${String(error)}; it is ${await siphon.metric(name)}`)
+    },
+  )
+}
+
+describe('examples', () => {
+  it('each is run by this file', () => {
+    const files = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'))
+    assert.deepEqual(files.sort(), ['monitoring.ts', 'proxy-registrar.ts', 'timer.ts'])
+  })
+
+  it('proxy-registrar.ts: registers phones, rings all of a user, refuses the rest', async (t) => {
+    const siphon = await serve(t, { script: 'proxy-registrar.ts' })
+    const alice = await phone(t, siphon, 'alice')
+    await phone(t, siphon, 'bob', RINGS)
+    await phone(t, siphon, 'bob', ANSWERS)
+    assert.equal(await siphon.metric('registrations_total'), 3)
+
+    const call = await alice.call('sip:bob@example.com', 'answered')
+    call.bye()
+    await assert.rejects(alice.call('sip:nobody@example.com', 'answered'), /ended with 404/)
+    await until('both records', () => siphon.records().length === 2)
+    // In the order in which they end: the BYE may still be under way when the other call is refused.
+    const record = siphon.records().find((r) => r['response_code'] === 200)
+    const refused = siphon.records().find((r) => r['response_code'] === 404)
+    assert.deepEqual(record?.['extra'], { branches: 2 })
+    assert.equal(record['disconnect_initiator'], 'caller')
+    assert.equal(refused?.['disconnect_initiator'], 'server')
+    assert.equal(await siphon.metric('calls_routed_total{result="found"}'), 1)
+    assert.equal(await siphon.metric('calls_routed_total{result="not_found"}'), 1)
+    assert.equal(await siphon.metric('call_branches_sum'), 2)
+  })
+
+  it('monitoring.ts: counts calls, levels and set-up times right over several workers', async (t) => {
+    const siphon = await serve(t, { script: 'monitoring.ts', scriptOptions: { sync_pool_size: 4 } })
+    const alice = await phone(t, siphon, 'alice')
+    await phone(t, siphon, 'bob', ANSWERS)
+    await phone(t, siphon, 'busy', BUSY)
+    // Two phones that refuse are one call that failed.
+    await phone(t, siphon, 'busy', BUSY)
+    await phone(t, siphon, 'away', RINGS)
+
+    const up = await Promise.all(
+      Array.from({ length: 12 }, () => alice.call('sip:bob@example.com', 'answered')),
+    )
+    await settles(siphon, 'calls_active{direction="inbound"}', 12)
+    await settles(siphon, 'calls_total{direction="inbound",result="ok"}', 12)
+    for (const call of up.slice(0, 5)) call.bye()
+    await settles(siphon, 'calls_active{direction="inbound"}', 7)
+    for (const call of up) call.bye()
+    await settles(siphon, 'calls_active{direction="inbound"}', 0)
+
+    await assert.rejects(alice.call('sip:busy@example.com', 'answered'), /ended with 486/)
+    await assert.rejects(alice.call('sip:nobody@example.com', 'answered'), /ended with 404/)
+    await settles(siphon, 'calls_total{direction="inbound",result="failed"}', 2)
+    const given = await alice.call('sip:away@example.com', 'ringing')
+    given.cancel()
+    await alice.ended(given)
+    assert.equal(given.status, 487)
+    await settles(siphon, 'calls_total{direction="inbound",result="cancelled"}', 1)
+    await settles(siphon, 'calls_total{direction="inbound",result="failed"}', 2)
+
+    // Bob lets it ring for 0.3 s: no call was set up faster, and none in the bucket above a second.
+    assert.equal(await siphon.metric('call_setup_seconds_count'), 12)
+    assert.equal(await siphon.metric('call_setup_seconds_bucket{le="0.25"}'), 0)
+    assert.equal(await siphon.metric('call_setup_seconds_bucket{le="1.0"}'), 12)
+    const mean = (await siphon.metric('call_setup_seconds_sum')) / 12
+    const own = (await siphon.metric('siphon_call_setup_seconds_sum')) / 12
+    assert.ok(Math.abs(mean - own) < 0.05, `the script says ${mean} s, the server ${own} s`)
+
+    await until('a record for each', () => siphon.records().length === 15)
+    for (const record of siphon.records()) assert.deepEqual(record['extra'], { billing_id: 'B-12345' })
+    assert.equal(await siphon.sum('siphon_script_errors_total'), 0)
+  })
+
+  it('timer.ts: pushes the health of the node', async (t) => {
+    const pushes: unknown[] = []
+    const collector = createServer((request, response) => {
+      let text = ''
+      request.on('data', (chunk: Buffer) => (text += chunk.toString()))
+      request.on('end', () => {
+        pushes.push(JSON.parse(text))
+        response.writeHead(pushes.length === 1 ? 200 : 503).end()
+      })
+    })
+    await new Promise<void>((done) => collector.listen(0, '127.0.0.1', done))
+    t.after(() => void collector.close())
+    const address = collector.address()
+    const port = typeof address === 'object' ? address?.port : 0
+    // As it stands, but every 0.2 s.
+    const source = readFileSync(join(root, 'examples/timer.ts'), 'utf8')
+    const quick = source.replace('every(\n  10,', 'every(\n  0.2,').replace('jitter: 2', 'jitter: 0')
+    assert.notEqual(quick, source)
+    const env = { HEALTH_URL: `http://127.0.0.1:${port}/health`, HOSTNAME: 'node-7' }
+    const siphon = await serve(t, { script: quick, env })
+    await until('two pushes', () => pushes.length >= 2)
+    const [first] = pushes as { node: string; uptime_seconds: number }[]
+    assert.equal(first?.node, 'node-7')
+    assert.ok(first.uptime_seconds > 0 && first.uptime_seconds < 10)
+    await settles(siphon, 'health_pushes_total{result="ok"}', 1)
+    assert.ok((await siphon.metric('health_pushes_total{result="refused"}')) >= 1)
+    collector.close()
+    collector.closeAllConnections()
+    await until(
+      'a failed push',
+      async () => (await siphon.metric('health_pushes_total{result="failed"}')) > 0,
+    )
+  })
+})
+
+describe('the script of the contract', () => {
+  const script = readFileSync(join(root, 'test/fixtures/contract-script.ts.txt'), 'utf8')
+
+  it('compiles as written', (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'siphon-contract-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    writeFileSync(join(folder, 'tsconfig.json'), editorConfig())
+    writeFileSync(join(folder, 'script.ts'), script)
+    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+    assert.equal(spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' }).stdout, '')
+  })
+
+  it('runs as written', async (t) => {
+    const siphon = await serve(t, { script })
+    const alice = await phone(t, siphon, 'alice')
+    await phone(t, siphon, 'bob', ANSWERS)
+    const call = await alice.call('sip:bob@example.com', 'answered')
+    call.bye()
+    await assert.rejects(alice.call('sip:nobody@example.com', 'answered'), /ended with 404/)
+    await settles(siphon, 'calls_total{direction="inbound",result="ok"}', 2)
+    await until('both records', () => siphon.records().length === 2)
+    for (const record of siphon.records()) assert.deepEqual(record['extra'], { billing_id: 'B-12345' })
+    assert.equal(await siphon.metric('siphon_call_attempts_total{result="answered"}'), 1)
+    assert.equal(await siphon.sum('siphon_script_errors_total'), 0)
+  })
+})

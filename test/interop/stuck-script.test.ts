@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { until } from '../support/programs.ts'
+import { RawPhone, requestText, startSiphon, type Siphon } from '../support/siphon.ts'
+
+const script = `import { proxy } from 'siphon'
+
+proxy.onRequest('INVITE|MESSAGE', async (request) => {
+  if (request.ruri.includes('spin')) while (true) {}
+  if (request.ruri.includes('never')) await new Promise(() => {})
+  if (request.ruri.includes('throw')) throw new Error('as asked')
+  if (request.ruri.includes('exit')) process.exit(3)
+  if (request.ruri.includes('eat')) {
+    const eaten: number[][] = []
+    while (true) eaten.push(new Array(100_000).fill(1.5))
+  }
+  return request.reply(200)
+})
+`
+
+describe('a script that misbehaves costs its own call a 500 and nobody else anything', () => {
+  let siphon: Siphon
+  let phone: RawPhone
+  before(async () => {
+    phone = await RawPhone.open()
+    siphon = await startSiphon({
+      script,
+      scriptOptions: {
+        handler_timeout_secs: 1,
+        sync_pool_size: 2,
+        sync_pool_max: 4,
+        executor_queue_capacity: 16,
+        memory_limit_mb: 64,
+      },
+    })
+  })
+  after(async () => {
+    phone.close()
+    await siphon.stop('SIGKILL')
+  })
+
+  const pool = async (): Promise<{ size: number; max: number; inflight: number; queued: number }> => {
+    const m = await siphon.metrics()
+    const level = (name: string): number => m.get(`siphon_pyexec_${name}`) ?? Number.NaN
+    return {
+      size: level('pool_size'),
+      max: level('pool_max'),
+      inflight: level('inflight'),
+      queued: level('queue_depth'),
+    }
+  }
+  const call = (user: string): Promise<number> =>
+    phone.ask(requestText('INVITE', `sip:${user}@127.0.0.1`), siphon.sip, 15_000)
+  const beside = async (work: Promise<number>): Promise<{ code: number; slowest: number }> => {
+    let done = false
+    const end = (): void => void (done = true)
+    work.then(end, end)
+    let slowest = 0
+    while (!done) {
+      const start = performance.now()
+      const code = await phone.ask(requestText('MESSAGE', 'sip:good@127.0.0.1'), siphon.sip)
+      assert.equal(code, 200)
+      slowest = Math.max(slowest, performance.now() - start)
+    }
+    return { code: await work, slowest }
+  }
+
+  for (const [user, reason] of [
+    ['spin', 'timeout'],
+    ['never', 'timeout'],
+    ['throw', 'exception'],
+    ['eat', 'worker_lost'],
+    ['exit', 'worker_lost'],
+  ] as const) {
+    it(`${user}: 500, named in log and metrics, and calls beside it go on`, async () => {
+      const series = `siphon_script_errors_total{handler="onRequest(INVITE|MESSAGE)",reason="${reason}"}`
+      const earlier = await siphon.metric(series)
+      const { code, slowest } = await beside(call(user))
+      assert.equal(code, 500)
+      assert.ok(slowest < 900, `a call beside it took ${slowest} ms`)
+      await until('the error to be counted', async () => (await siphon.metric(series)) === earlier + 1)
+      await until('a log line to name the handler and the reason', async () =>
+        siphon.process
+          .output()
+          .split('\n')
+          .some((l) => l.includes('script.ts:') && l.includes(reason)),
+      )
+      await until('the pool to be whole and idle', async () => {
+        const { size, inflight, queued } = await pool()
+        return size >= 2 && inflight === 0 && queued === 0
+      })
+    })
+  }
+
+  it('tells what is in flight while handlers are stuck, and nothing after', async () => {
+    for (const [user, count] of [
+      ['spin', 1],
+      ['never', 3],
+    ] as const) {
+      await until('the pool to be idle', async () => (await pool()).inflight === 0)
+      const calls = Array.from({ length: count }, () => call(user))
+      await until(`${count} in flight`, async () => {
+        const { inflight, queued } = await pool()
+        return inflight === count && queued === 0
+      })
+      assert.deepEqual(new Set(await Promise.all(calls)), new Set([500]))
+      assert.equal((await pool()).inflight, 0)
+    }
+  })
+
+  it('fills, sheds, and recovers', async () => {
+    const before = await siphon.metric('siphon_pyexec_jobs_shed_total')
+    for (let i = 0; i < 100; i++) phone.send(requestText('INVITE', 'sip:spin@127.0.0.1'), siphon.sip)
+    await until(
+      'requests to be shed',
+      async () => (await siphon.metric('siphon_pyexec_jobs_shed_total')) > before,
+    )
+    await until('every worker to be busy and jobs to wait', async () => {
+      const { size, max, inflight, queued } = await pool()
+      return size === 4 && max === 4 && inflight === 4 && queued > 0
+    })
+    await until('good calls to pass again', async () => (await call('good')) === 200, 60_000)
+    await until(
+      'nothing to be left',
+      async () => (await siphon.sum('siphon_transactions_active')) === 0,
+      60_000,
+    )
+    assert.equal(await siphon.metric('siphon_cdr_sessions'), 0)
+    const { inflight, queued } = await pool()
+    assert.deepEqual([inflight, queued], [0, 0])
+  })
+})
