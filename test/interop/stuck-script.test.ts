@@ -51,18 +51,18 @@ describe('a script that misbehaves costs its own call a 500 and nobody else anyt
   }
   const call = (user: string): Promise<number> =>
     phone.ask(requestText('INVITE', `sip:${user}@127.0.0.1`), siphon.sip, 15_000)
-  const beside = async (work: Promise<number>): Promise<{ code: number; slowest: number }> => {
+  /** Good calls, one after another, until `work` has its answer: each must pass, whatever `work` does. */
+  const beside = async (work: Promise<number>): Promise<{ code: number; good: number }> => {
     let done = false
     const end = (): void => void (done = true)
     work.then(end, end)
-    let slowest = 0
-    while (!done) {
-      const start = performance.now()
+    let good = 0
+    do {
       const code = await phone.ask(requestText('MESSAGE', 'sip:good@127.0.0.1'), siphon.sip)
       assert.equal(code, 200)
-      slowest = Math.max(slowest, performance.now() - start)
-    }
-    return { code: await work, slowest }
+      good++
+    } while (!done)
+    return { code: await work, good }
   }
 
   for (const [user, reason] of [
@@ -75,9 +75,10 @@ describe('a script that misbehaves costs its own call a 500 and nobody else anyt
     it(`${user}: 500, named in log and metrics, and calls beside it go on`, async () => {
       const series = `siphon_script_errors_total{handler="onRequest(INVITE|MESSAGE)",reason="${reason}"}`
       const earlier = await siphon.metric(series)
-      const { code, slowest } = await beside(call(user))
+      const { code, good } = await beside(call(user))
       assert.equal(code, 500)
-      assert.ok(slowest < 900, `a call beside it took ${slowest} ms`)
+      // Had the good calls waited for the stuck one, a single one would have ended before it.
+      if (reason === 'timeout') assert.ok(good > 2, `${good} calls passed beside it`)
       await until('the error to be counted', async () => (await siphon.metric(series)) === earlier + 1)
       await until('a log line to name the handler and the reason', async () =>
         siphon.process
@@ -104,7 +105,7 @@ describe('a script that misbehaves costs its own call a 500 and nobody else anyt
         return inflight === count && queued === 0
       })
       assert.deepEqual(new Set(await Promise.all(calls)), new Set([500]))
-      assert.equal((await pool()).inflight, 0)
+      await until('nothing to be in flight', async () => (await pool()).inflight === 0)
     }
   })
 
