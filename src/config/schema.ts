@@ -1,4 +1,5 @@
-import { z } from 'zod'
+import type { z } from 'zod'
+import { block, list, optionalBlock } from './block.ts'
 import {
   advertised,
   amount,
@@ -217,24 +218,3 @@ export const blocks = {
 }
 
 export type Blocks = { readonly [K in keyof typeof blocks]: z.output<(typeof blocks)[K]> }
-
-/** A block whose keys all have defaults, or that must be there: absent means empty. */
-function block<S extends z.ZodRawShape>(description: string, shape: S) {
-  return z
-    .strictObject(shape)
-    .prefault({} as never)
-    .meta({ description })
-}
-
-/** A block that turns something on: absent means null. */
-function optionalBlock<S extends z.ZodRawShape>(description: string, shape: S) {
-  return z
-    .strictObject(shape)
-    .optional()
-    .transform((given) => given ?? null)
-    .meta({ description })
-}
-
-function list<T>(of: z.ZodType<T>): z.ZodType<T[]> {
-  return z.array(of)
-}

@@ -20,10 +20,28 @@ export type Batch = Item[]
 export const KINDS = ['request', 'reply', 'failure', 'cancel', 'timer'] as const
 export type RunKind = (typeof KINDS)[number]
 
-/** engine → worker. JOB: id, slot, kind, then the run; ANSWER: question, contacts; PING: nothing. */
-export const ToWorker = { job: 1, answer: 2, ping: 3 } as const
-/** worker → engine. DONE: id, handler, decision; FAILED: id, handler, reason, what, where; PARKED: id; ASK: question, uri; STRAY: what, where. */
-export const ToHost = { done: 1, failed: 2, parked: 3, ask: 4, stray: 5 } as const
+/**
+ * engine → worker. JOB: id, slot, kind, then the run; ANSWER: question, contacts; PING: nothing;
+ * RESULT: question, count, items; REFUSED: question, what.
+ */
+export const ToWorker = { job: 1, answer: 2, ping: 3, result: 4, refused: 5 } as const
+/**
+ * worker → engine. DONE: id, handler, decision; FAILED: id, handler, reason, what, where; PARKED: id; ASK: question, uri;
+ * STRAY: what, where; CALL: question, service, count, items.
+ */
+export const ToHost = { done: 1, failed: 2, parked: 3, ask: 4, stray: 5, call: 6 } as const
+
+/**
+ * What the engine thread does for scripts, by name: `gateway.select`, `proxy.sendRequest` … It answers once, now or later,
+ * with items or with why not. All texts are binary text. What it throws becomes a refusal.
+ */
+export type Service = (
+  args: BatchReader,
+  answer: (items: readonly Item[]) => void,
+  refuse: (what: string) => void,
+) => void
+
+export type Services = ReadonlyMap<string, Service>
 
 /** Reads a batch from its start. A batch is written by our own code: a wrong item is a bug, and loud. */
 export class BatchReader {
@@ -48,6 +66,13 @@ export class BatchReader {
     const item = this.#items[this.#at++]
     if (typeof item !== 'number') throw new Error(`batch item ${this.#at - 1} is not a number`)
     return item
+  }
+
+  /** The next `count` items, as a reader of their own. */
+  slice(count: number): BatchReader {
+    const items = this.#items.slice(this.#at, this.#at + count)
+    this.#at += count
+    return new BatchReader(items)
   }
 
   text(): string | null {
@@ -122,6 +147,9 @@ export type WorkerMessage =
   | { readonly what: 'log'; readonly line: LogLine }
   | { readonly what: 'metrics'; readonly message: unknown }
 
+/** What the configuration says to the APIs of scripts; each adds its own key. */
+export interface HandlerSettings {}
+
 /** What a worker is started with. */
 export interface WorkerStart {
   readonly thread: string
@@ -132,6 +160,8 @@ export interface WorkerStart {
   readonly metrics: unknown
   /** URL of a module that is a `ThreadSetup`; null: none. */
   readonly setup: string | null
+  /** Plain data of the configuration, by API namespace: what an API can know without asking the engine. */
+  readonly settings: HandlerSettings
 }
 
 /** What the composition root wants done in every handler thread before the script loads: a probe of its memory. */

@@ -1,7 +1,14 @@
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import type { LogLine } from '../spine/facts.ts'
 import { Claims } from './claims.ts'
-import type { Attachment, Manifest, ScriptFault, WorkerMessage, WorkerStart } from './conversation.ts'
+import type {
+  Attachment,
+  HandlerSettings,
+  Manifest,
+  ScriptFault,
+  WorkerMessage,
+  WorkerStart,
+} from './conversation.ts'
 
 export interface HandlerWorkerOptions {
   readonly id: number
@@ -17,6 +24,7 @@ export interface HandlerWorkerOptions {
   /** `MetricsShared`. */
   readonly metrics: unknown
   readonly setup: string | null
+  readonly settings: HandlerSettings
   readonly onLog: (line: LogLine) => void
   readonly onMetrics: (thread: string, message: unknown) => void
   /** The thread is over. `why` is null when it was asked to end. */
@@ -55,7 +63,7 @@ export class HandlerWorker {
     this.#claims = Claims.create(options.slots)
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
-    const { script, generation, metrics, setup } = options
+    const { script, generation, metrics, setup, settings } = options
     const start: WorkerStart = {
       thread: this.thread,
       script,
@@ -64,6 +72,7 @@ export class HandlerWorker {
       port: port2,
       claims: this.#claims.buffer,
       setup,
+      settings,
     }
     this.#worker = new Worker(new URL(`./worker${EXTENSION}`, import.meta.url), {
       name: this.thread,

@@ -12,12 +12,13 @@ import type { ScriptFailureReason } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
 import { blame, handlerOf, LABELS, nameOf } from './blame.ts'
 import { MAX_JOB_ID } from './claims.ts'
-import type { Batch, HandlerInfo, HostControlPort, Manifest } from './conversation.ts'
+import type { Batch, HandlerInfo, HostControlPort, Manifest, Services } from './conversation.ts'
 import { BatchReader, ToHost } from './conversation.ts'
 import { readDecision } from './message-codec.ts'
 import type { Run } from './run.ts'
 import { RunQueue } from './run-queue.ts'
 import { ScriptTimers } from './script-timers.ts'
+import { serve } from './serve.ts'
 import type { WorkerLink } from './worker-link.ts'
 import { WorkerPool } from './worker-pool.ts'
 
@@ -38,6 +39,8 @@ export interface HostOptions {
   readonly clock: Clock
   readonly spine: Spine
   readonly location: LocationView
+  /** What else scripts may ask of the engine, by name. */
+  readonly services?: Services
   readonly limits: HostLimits
   readonly control: HostControlPort
   /**
@@ -62,6 +65,7 @@ export class ScriptHost implements Router {
   readonly #clock: Clock
   readonly #spine: Spine
   readonly #location: LocationView
+  readonly #services: Services
   readonly #limits: HostLimits
   readonly #pool: WorkerPool
   readonly #queue: RunQueue
@@ -80,6 +84,7 @@ export class ScriptHost implements Router {
     this.#clock = options.clock
     this.#spine = options.spine
     this.#location = options.location
+    this.#services = options.services ?? new Map()
     this.#limits = options.limits
     this.#batchMs = options.batchMs ?? 0
     const { poolSize, poolMax } = options.limits
@@ -280,6 +285,9 @@ export class ScriptHost implements Router {
       link.parked++
     } else if (what === ToHost.ask) {
       link.answer(reader.number(), this.#location.lookup(reader.string()))
+    } else if (what === ToHost.call) {
+      const question = { id: reader.number(), service: reader.string(), args: reader.slice(reader.number()) }
+      serve(this.#services, question, link, () => this.#scheduleFlush())
     } else if (what === ToHost.stray) {
       this.#fail('outside', 'exception', reader.string(), reader.text(), null)
     } else throw new Error(`a worker sent an unknown item: ${what}`)

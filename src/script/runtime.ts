@@ -3,10 +3,11 @@ import type { Path, Protocol } from '../base/address.ts'
 import type { ScriptFailureReason } from '../spine/facts.ts'
 import { registry } from './api/registry.ts'
 import { Reply } from './api/reply.ts'
+import { ScriptError } from './api/script-error.ts'
 import { ScriptRequest } from './api/request.ts'
 import { Verdict } from './api/verdict.ts'
 import type { Claims } from './claims.ts'
-import { BatchReader, KINDS, ToHost, ToWorker, type Batch, type RunKind } from './conversation.ts'
+import { BatchReader, KINDS, ToHost, ToWorker, type Batch, type Item, type RunKind } from './conversation.ts'
 import * as codec from './message-codec.ts'
 import { describe, placeOf } from './where.ts'
 
@@ -43,6 +44,7 @@ export class Runtime {
   readonly #post: (batch: Batch) => void
   readonly #offers: Offer[] = []
   readonly #questions = new Map<number, (contacts: readonly ContactView[]) => void>()
+  readonly #calls = new Map<number, PromiseWithResolvers<BatchReader>>()
   readonly #foreseen = new Map<string, { readonly contacts: readonly ContactView[]; readonly at: number }>()
   #out: Batch = []
   #lastQuestion = 0
@@ -62,6 +64,10 @@ export class Runtime {
       const what = reader.number()
       if (what === ToWorker.job) this.#offers.push(readOffer(reader))
       else if (what === ToWorker.answer) this.#answered(reader.number(), reader)
+      else if (what === ToWorker.result)
+        this.#settled(reader.number())?.resolve(reader.slice(reader.number()))
+      else if (what === ToWorker.refused)
+        this.#settled(reader.number())?.reject(new ScriptError(reader.string()))
     }
     this.#pump()
   }
@@ -79,6 +85,16 @@ export class Runtime {
     return new Promise((resolve) => this.#questions.set(question, resolve))
   }
 
+  /** Asks a service of the engine thread. Rejects with a ScriptError when it refuses. */
+  call(service: string, args: readonly Item[]): Promise<BatchReader> {
+    const question = ++this.#lastQuestion
+    this.#out.push(ToHost.call, question, service, args.length, ...args)
+    this.#scheduleFlush()
+    const settled = Promise.withResolvers<BatchReader>()
+    this.#calls.set(question, settled)
+    return settled.promise
+  }
+
   /** An error that no handler's run can be blamed for: in a callback, or a promise nobody awaits. */
   stray(error: unknown): void {
     this.#out.push(ToHost.stray, describe(error), placeOf(error))
@@ -89,6 +105,12 @@ export class Runtime {
     const contacts = codec.readContacts(reader, reader.number())
     this.#questions.get(question)?.(contacts)
     this.#questions.delete(question)
+  }
+
+  #settled(question: number): PromiseWithResolvers<BatchReader> | undefined {
+    const settled = this.#calls.get(question)
+    this.#calls.delete(question)
+    return settled
   }
 
   #pump(): void {

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import type { LogLine } from '../spine/facts.ts'
-import type { HostControlPort, HostMessage, Manifest, ScriptFault } from './conversation.ts'
+import type { HandlerSettings, HostControlPort, HostMessage, Manifest, ScriptFault } from './conversation.ts'
 import { HandlerWorker, type Loaded } from './handler-worker.ts'
 import { ScriptWatch } from './script-watch.ts'
 
@@ -19,6 +19,8 @@ export interface SupervisorOptions {
   readonly loadTimeoutMs?: number
   /** `MetricsShared`, for the metrics of scripts. */
   readonly metrics: unknown
+  /** For the APIs of scripts. None unless told. */
+  readonly settings?: HandlerSettings
   /** URL of a module (`ThreadSetup`) that every handler thread runs before the script. */
   readonly threadSetup?: string
   /** To `hostReceiver` on the engine thread, in order, with the ports transferred. */
@@ -235,6 +237,7 @@ export class Supervisor implements HostControlPort {
       metrics,
       onLog,
       setup: this.#options.threadSetup ?? null,
+      settings: this.#options.settings ?? {},
       memoryLimitMb: this.#options.memoryLimitMb ?? 256,
       loadTimeoutMs: this.#options.loadTimeoutMs ?? 10_000,
       onMetrics: (thread, message) => {

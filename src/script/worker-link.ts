@@ -1,5 +1,5 @@
 import type { Claims } from './claims.ts'
-import { KINDS, ToWorker, type Batch, type HandlerInfo, type Manifest } from './conversation.ts'
+import { KINDS, ToWorker, type Batch, type HandlerInfo, type Item, type Manifest } from './conversation.ts'
 import { writeContacts, writeMessage } from './message-codec.ts'
 import type { ContactView } from '../core/verdict.ts'
 import type { Run } from './run.ts'
@@ -111,6 +111,16 @@ export class WorkerLink {
   answer(question: number, contacts: readonly ContactView[]): void {
     this.#outbox.push(ToWorker.answer, question)
     writeContacts(this.#outbox, contacts)
+  }
+
+  /** What a service has answered. */
+  result(question: number, items: readonly Item[]): void {
+    this.#outbox.push(ToWorker.result, question, items.length, ...items)
+  }
+
+  /** A service could not: the script gets an error with this text. */
+  refused(question: number, what: string): void {
+    this.#outbox.push(ToWorker.refused, question, what)
   }
 
   /** Posts what has gathered, as one message. */

@@ -30,6 +30,8 @@ const writer = new MetricsWriter({
 connect({
   log: limited(post),
   lookup: (uri) => runtime.lookup(uri),
+  call: (service, ...args) => runtime.call(service, args),
+  settings: start.settings,
   metrics: writer,
 })
 

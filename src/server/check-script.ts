@@ -6,7 +6,7 @@ import { declarePulled } from '../observe/metrics/builtin.ts'
 import { startThreadProbe } from '../observe/metrics/probe.ts'
 import { declareProcess } from '../observe/metrics/process.ts'
 import { attachMetricsTap } from '../observe/metrics/tap.ts'
-import type { ScriptFault } from '../script/conversation.ts'
+import type { HandlerSettings, ScriptFault } from '../script/conversation.ts'
 import { HandlerWorker } from '../script/handler-worker.ts'
 import { createSpine } from '../spine/spine.ts'
 
@@ -22,7 +22,11 @@ const LOAD_MS = 10_000
  */
 export async function checkScript(
   path: string,
-  limits: { readonly memoryLimitMb: number; readonly loadTimeoutMs?: number },
+  limits: {
+    readonly memoryLimitMb: number
+    readonly loadTimeoutMs?: number
+    readonly settings?: HandlerSettings
+  },
 ): Promise<ScriptFault | null> {
   const shared = createMetricsShared()
   const done = Promise.withResolvers<void>()
@@ -34,6 +38,7 @@ export async function checkScript(
     slots: 1,
     metrics: shared,
     setup: null,
+    settings: limits.settings ?? {},
     memoryLimitMb: limits.memoryLimitMb,
     loadTimeoutMs: limits.loadTimeoutMs ?? LOAD_MS,
     onLog: () => undefined,

@@ -24,6 +24,7 @@ import type { FromEngine, ToEngine } from './conversation.ts'
 import { drain } from './drain.ts'
 import { EngineLink } from './engine-link.ts'
 import { createCdrPipeline, createHepExporter, TRACE_RING_BYTES } from './exporters.ts'
+import { handlerSettings } from './handler-settings.ts'
 import { levelsOf } from './levels.ts'
 import { listenFault } from './listen-fault.ts'
 import { engineStart } from './settings.ts'
@@ -340,6 +341,7 @@ export class Server {
       poolSize: script.sync_pool_size,
       handlersPerWorker: script.handlers_per_worker,
       memoryLimitMb: script.memory_limit_mb,
+      settings: handlerSettings(this.#config),
       threadSetup: new URL('./handler-setup.ts', import.meta.url).href,
       metrics: this.#shared,
       toEngine: (message, transfer) => this.#engine?.postMessage({ what: 'script', message }, [...transfer]),

@@ -1,6 +1,7 @@
 import type { ContactView } from '../../core/verdict.ts'
 import type { LogLine } from '../../spine/facts.ts'
 import type { MetricsWriter } from '../../metrics/writer.ts'
+import type { BatchReader, HandlerSettings, Item } from '../conversation.ts'
 import { ScriptError } from './script-error.ts'
 
 /** What the thread provides to the API. Set by the worker before it imports the script. */
@@ -8,6 +9,12 @@ export interface Services {
   readonly log: (line: LogLine) => void
   /** Contacts of the address-of-record in `uri` (binary text). */
   readonly lookup: (uri: string) => Promise<readonly ContactView[]>
+  /**
+   * Asks a service of the engine thread (`Service`); texts are binary text. Rejects with a ScriptError when it refuses.
+   * A handler that waits for it is held by its time limit, so no service need have one for the script's sake.
+   */
+  readonly call: (service: string, ...args: Item[]) => Promise<BatchReader>
+  readonly settings: HandlerSettings
   readonly metrics: MetricsWriter
 }
 
