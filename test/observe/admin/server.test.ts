@@ -258,7 +258,7 @@ describe('slow and many connections', async () => {
     )
     const started = performance.now()
     assert.equal((await fetch(`${base}/admin/health`, { headers: { connection: 'close' } })).status, 200)
-    assert.ok(performance.now() - started < 1000)
+    assert.ok(performance.now() - started < 5000)
     for (const socket of slow) socket.destroy()
   })
 })
