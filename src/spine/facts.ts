@@ -127,6 +127,35 @@ export interface ScriptJobShed {
   readonly path: Path
 }
 
+/** What was wrong with the credentials of a request that a script asked for some. */
+export type CredentialFailure =
+  /** There were none for the realm: every honest phone's first request. */
+  | 'none'
+  | 'wrong'
+  /** The nonce is not one of ours. */
+  | 'forged_nonce'
+  /** Nonce and count have been used before. */
+  | 'replayed'
+  /** Right in form, but the nonce is too old: the phone tries again by itself. */
+  | 'stale'
+  | 'unknown_user'
+  /** Not what RFC 7616 §3.4 lets a client send. */
+  | 'malformed'
+
+/** A script asked who sent a request, and it was decided. Not published when the users' backend did not answer. */
+export interface Authenticated {
+  readonly ok: boolean
+  /** Null when `ok`. */
+  readonly reason: CredentialFailure | null
+  /** Where the request came from. */
+  readonly path: Path
+}
+
+/** The users' backend was asked, or need not be. */
+export interface AuthBackendAsked {
+  readonly outcome: 'found' | 'unknown' | 'timeout' | 'error' | 'cached'
+}
+
 export type ScriptFailureReason =
   | 'exception'
   | 'timeout'
@@ -134,6 +163,8 @@ export type ScriptFailureReason =
   | 'no_handler'
   | 'worker_lost'
   | 'bad_verdict'
+  /** It asked for credentials and did not end with what came of it. */
+  | 'auth_ignored'
 
 export interface ScriptFailed {
   readonly handler: string

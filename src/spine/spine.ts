@@ -1,5 +1,7 @@
 import { Channel } from './channel.ts'
 import type {
+  AuthBackendAsked,
+  Authenticated,
   CallDecided,
   CallRecord,
   FlowMoved,
@@ -25,6 +27,8 @@ export interface Spine {
   readonly callDecided: Channel<CallDecided>
   readonly callEnded: Channel<CallRecord>
   readonly registrationChanged: Channel<RegistrationChanged>
+  readonly authenticated: Channel<Authenticated>
+  readonly authBackendAsked: Channel<AuthBackendAsked>
   readonly scriptJobDone: Channel<ScriptJobDone>
   readonly scriptJobShed: Channel<ScriptJobShed>
   readonly scriptFailed: Channel<ScriptFailed>
@@ -44,6 +48,8 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     callDecided: new Channel('callDecided', onFault),
     callEnded: new Channel('callEnded', onFault),
     registrationChanged: new Channel('registrationChanged', onFault),
+    authenticated: new Channel('authenticated', onFault),
+    authBackendAsked: new Channel('authBackendAsked', onFault),
     scriptJobDone: new Channel('scriptJobDone', onFault),
     scriptJobShed: new Channel('scriptJobShed', onFault),
     scriptFailed: new Channel('scriptFailed', onFault),

@@ -2,6 +2,7 @@ import type { Protocol } from '../../base/address.ts'
 import type { CounterSeries } from '../../metrics/series.ts'
 import type { Counter, MetricsWriter } from '../../metrics/writer.ts'
 import type { CallResult, ScriptFailureReason } from '../../spine/facts.ts'
+import { tapAuth } from './auth-tap.ts'
 import type { Spine } from '../../spine/spine.ts'
 
 type Direction = 'in' | 'out'
@@ -55,6 +56,7 @@ export const FAILURE_REASONS: readonly ScriptFailureReason[] = [
   'no_handler',
   'worker_lost',
   'bad_verdict',
+  'auth_ignored',
 ]
 
 /** From a proxied call's few milliseconds to the ringing that timer C ends. Seconds. */
@@ -78,6 +80,7 @@ export function attachMetricsTap(spine: Spine, writer: MetricsWriter, options: T
   tapMessages(spine, writer, transports)
   tapCalls(spine, writer)
   tapScript(spine, writer)
+  tapAuth(spine, writer)
 }
 
 function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly Protocol[]): void {
