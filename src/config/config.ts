@@ -1,4 +1,5 @@
 import type { Address } from '../base/address.ts'
+import type { UserSecret } from './blocks/auth.ts'
 
 /**
  * What `siphon.yaml` says, complete: every default filled in, every path absolute, every variable expanded.
@@ -12,6 +13,7 @@ export interface Config {
   readonly domain: { readonly local: readonly string[] }
   readonly script: ScriptConfig
   readonly registrar: RegistrarConfig
+  readonly auth: AuthConfig
   readonly transaction: {
     /** Timer C, seconds (RFC 3261 §16.6 step 11). */
     readonly timer_c_secs: number
@@ -65,7 +67,34 @@ export interface RegistrarConfig {
   readonly min_expires: number
   readonly max_expires: number
   readonly max_contacts: number
+  /** 403 for a user who registers another's address-of-record. */
+  readonly enforce_auth_aor_match: boolean
 }
+
+export interface AuthConfig {
+  /** Null: nobody named one, and there is no domain. */
+  readonly realm: string | null
+  readonly backend: 'static' | 'http'
+  readonly users: readonly (readonly [user: string, secret: UserSecret])[]
+  readonly http: {
+    readonly url: string
+    readonly timeout_ms: number
+    readonly connect_timeout_ms: number
+    readonly ha1: boolean
+    /** Seconds; 0: no cache. */
+    readonly cache_ttl_secs: number
+    readonly auth_header: string | null
+  } | null
+  /** At least one, most preferred first. */
+  readonly algorithms: readonly DigestAlgorithmName[]
+  readonly qop: readonly ('auth' | 'auth-int')[]
+  readonly nonce_secret: string | null
+  /** Seconds. */
+  readonly nonce_ttl_secs: number
+}
+
+type HashName = 'MD5' | 'SHA-256' | 'SHA-512-256'
+export type DigestAlgorithmName = HashName | `${HashName}-sess`
 
 export interface AdminConfig {
   readonly listen: Address

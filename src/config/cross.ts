@@ -4,6 +4,7 @@ import { formatAddress } from '../base/address.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { formatPath, type KeyPath } from './fault.ts'
 import type { Blocks } from './schema.ts'
+import { authFaults } from './cross-auth.ts'
 
 export interface CrossFault {
   readonly path: KeyPath
@@ -18,6 +19,7 @@ export function crossFaults(blocks: Partial<Blocks>): CrossFault[] {
     ...clashes(blocks),
     ...script(blocks),
     ...registrar(blocks),
+    ...authFaults(blocks),
     ...admin(blocks),
     ...cdr(blocks),
     ...hep(blocks),

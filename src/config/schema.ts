@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { auth } from './blocks/auth.ts'
 import { block, list, optionalBlock } from './block.ts'
 import {
   advertised,
@@ -88,7 +89,13 @@ export const blocks = {
       10,
       'Contacts of one address-of-record; further ones are refused with 403.',
     ),
+    enforce_auth_aor_match: optional(
+      flag(),
+      false,
+      'A user whom the script has authenticated registers none but their own address-of-record; 403.',
+    ),
   }),
+  auth,
   transaction: block('Transactions.', {
     timer_c_secs: optional(
       seconds(1, 3600),

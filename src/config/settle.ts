@@ -15,12 +15,14 @@ export function settle(blocks: Blocks, file: string, env: Environment): Config {
   })
   const standard: ListenAddress = { host: '127.0.0.1', port: 5060, advertise: null }
   const listen = blocks.listen ?? { udp: [standard], tcp: [standard] }
+  const local = blocks.domain.local.map((name) => name.toLowerCase().replace(/^\[|\]$|\.$/g, ''))
   return {
     file,
     listen: { udp: listen.udp.map(advertise), tcp: listen.tcp.map(advertise) },
-    domain: { local: blocks.domain.local.map((name) => name.toLowerCase().replace(/^\[|\]$|\.$/g, '')) },
+    domain: { local },
     script: { ...blocks.script, path: absolute(blocks.script.path), ...pool(blocks.script) },
     registrar: blocks.registrar,
+    auth: { ...blocks.auth, realm: blocks.auth.realm ?? local[0] ?? null },
     transaction: blocks.transaction,
     metrics: blocks.metrics,
     admin: blocks.admin,

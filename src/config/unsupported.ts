@@ -2,7 +2,6 @@ import type { KeyPath } from './fault.ts'
 
 /** Blocks and keys of the original's siphon.yaml that SIPhon does not act on yet. `*` is any position of a list. */
 const BLOCKS: readonly string[] = [
-  'auth',
   'tls',
   'media',
   'gateway',
@@ -46,7 +45,6 @@ const KEYS: readonly string[] = [
   'registrar.postgres',
   'registrar.python',
   'registrar.liveness',
-  'registrar.enforce_auth_aor_match',
   'metrics.prometheus.cors',
   'admin.cors',
   'admin.ui',

@@ -18,6 +18,7 @@ export interface EngineStart {
     readonly maxExpires: number
     readonly maxContacts: number
   }
+  readonly enforceAuthAorMatch: boolean
   readonly script: {
     readonly poolSize: number
     readonly poolMax: number

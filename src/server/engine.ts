@@ -21,6 +21,7 @@ import type { LogLine } from '../spine/facts.ts'
 import { createSpine } from '../spine/spine.ts'
 import { TransactionLayer } from '../stack/transaction-layer.ts'
 import { TransportLayer } from '../stack/transport-layer.ts'
+import { authServices } from './auth-services.ts'
 import type { CallRow, EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
 import { listenFault } from './listen-fault.ts'
 import type { Outbox } from './outbox.ts'
@@ -74,11 +75,13 @@ export class Engine {
       spine,
       rules: start.registrar,
       isLocal: (host) => domains.has(host),
+      enforceAuthAorMatch: start.enforceAuthAorMatch,
     })
     this.host = new ScriptHost({
       clock,
       spine,
       location: this.#registrar,
+      services: new Map(authServices(spine, clock.wallTime())),
       limits: start.script,
       control: world.pool,
       batchMs: 1,

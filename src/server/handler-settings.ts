@@ -1,7 +1,42 @@
-import type { Config } from '../config/config.ts'
+import { processTime } from '../base/clock.ts'
+import { randomHex } from '../base/digest-hash.ts'
+import type { AuthConfig, Config } from '../config/config.ts'
+import type { AuthSettings } from '../script/auth/settings.ts'
 import type { HandlerSettings } from '../script/conversation.ts'
+import type { Secret } from '../sip/auth/digest.ts'
 
-/** What the APIs of scripts know of the configuration without asking the engine. */
-export function handlerSettings(_config: Config): HandlerSettings {
-  return {}
+/** What the APIs of scripts know of the configuration without asking the engine. Made once: every worker must have the same. */
+export function handlerSettings(config: Config): HandlerSettings {
+  return { auth: authSettings(config.auth, config.domain.local) }
+}
+
+function authSettings(auth: AuthConfig, domains: readonly string[]): AuthSettings {
+  const { http, realm } = auth
+  return {
+    realm: realm === null ? null : bytes(realm),
+    domains,
+    algorithms: auth.algorithms,
+    qop: auth.qop,
+    nonceTtlMs: auth.nonce_ttl_secs * 1000,
+    nonceKey: auth.nonce_secret === null ? randomHex(64) : bytes(auth.nonce_secret),
+    nonceEpochMs: Date.now() - processTime(),
+    users: auth.users.map(([user, secret]) => [bytes(user), secretOf(secret)]),
+    http: http && {
+      url: http.url,
+      timeoutMs: http.timeout_ms,
+      connectTimeoutMs: http.connect_timeout_ms,
+      ha1: http.ha1,
+      cacheTtlMs: http.cache_ttl_secs * 1000,
+      authHeader: http.auth_header,
+    },
+  }
+}
+
+function secretOf(secret: AuthConfig['users'][number][1]): Secret {
+  return 'password' in secret ? { password: bytes(secret.password) } : secret
+}
+
+/** Digests are computed over bytes: binary text (decision 0002). */
+function bytes(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
 }

@@ -22,6 +22,7 @@ export function engineStart(
       maxExpires: registrar.max_expires,
       maxContacts: registrar.max_contacts,
     },
+    enforceAuthAorMatch: registrar.enforce_auth_aor_match,
     script: {
       poolSize: script.sync_pool_size,
       poolMax: script.sync_pool_max,

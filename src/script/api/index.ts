@@ -1,4 +1,5 @@
 /** What `import { … } from 'siphon'` gives a script. The only face of the server that scripts see. */
+export { auth } from './auth.ts'
 export { cdr } from './cdr.ts'
 export { log } from './log.ts'
 export { metrics } from './metrics.ts'
@@ -6,6 +7,7 @@ export { proxy } from './proxy.ts'
 export { registrar } from './registrar.ts'
 export { ScriptError } from './script-error.ts'
 export { timer } from './timer.ts'
+export type { Allowed, Authenticated, DigestAlgorithm, DigestOptions, RequireOptions } from './auth.ts'
 export type { Contact } from './contact.ts'
 export type { Fields } from './log.ts'
 export type { CancelHandler, FailureHandler, ReplyHandler, RequestHandler } from './proxy.ts'

@@ -1,9 +1,12 @@
 import type { Decision, Edit } from '../../core/verdict.ts'
 import type { Path, Protocol } from '../../base/address.ts'
+import { isDigestFor } from '../../sip/auth/fields.ts'
+import { headerKey, type HeaderFields } from '../../sip/message/header-fields.ts'
 import type { Request } from '../../sip/message/message.ts'
 import { formatUri, isSipUri, parseUri, type SipUri } from '../../sip/message/uri.ts'
 import { finalStatus, headerName, headerValue, reasonText, show, target, writable } from './checks.ts'
 import type { Contact } from './contact.ts'
+import { Demands } from './demands.ts'
 import { bodyText, MessageView } from './message-view.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
@@ -14,6 +17,15 @@ export interface ReplyOptions {
   readonly body?: string | Uint8Array
   /** Of `body`; `text/plain` unless told. */
   readonly contentType?: string
+}
+
+/** @internal A request as it came, whatever the script has made of it since. Binary text. */
+export interface Received {
+  readonly method: string
+  readonly uri: string
+  readonly body: string
+  readonly path: Path
+  readonly headers: HeaderFields
 }
 
 export interface ForkOptions {
@@ -30,6 +42,13 @@ export class ScriptRequest extends MessageView {
   #recordRoute = false
   #cdr: Record<string, unknown> | null = null
   #authUser: string | undefined
+  /** Realms whose credentials have done their work and go no further, by field. */
+  readonly #spent = new Map<string, Set<string>>()
+  readonly #received: Received
+  /** @internal What the script must keep to: see `Demands`. */
+  readonly demands = new Demands()
+  /** @internal Users who proved themselves, by kind and realm of the credentials. */
+  readonly proven = new Map<string, string>()
 
   /** @internal @param frozen why the request cannot be changed any more; undefined when it can */
   constructor(request: Request, path: Path, routeConsumed: boolean, frozen?: string) {
@@ -39,6 +58,19 @@ export class ScriptRequest extends MessageView {
     this.#path = path
     this.#routeConsumed = routeConsumed
     this.#edits = edits
+    const { uri, body } = request
+    this.#received = { method: request.method, uri, body, path, headers: request.headers }
+  }
+
+  /** @internal */
+  get received(): Received {
+    return this.#received
+  }
+
+  /** @internal The credentials in `name` for this realm are for us alone: they are not forwarded (§22.3). */
+  spend(name: string, realm: string): void {
+    const realms = this.#spent.get(name) ?? new Set()
+    this.#spent.set(name, realms.add(realm))
   }
 
   /** As sent; methods are case-sensitive (RFC 3261 §7.1). */
@@ -193,7 +225,7 @@ export class ScriptRequest extends MessageView {
   }
 
   /** @internal */
-  decide(verdict: Decision['verdict'], edits: readonly Edit[] = this.#edits): Decision {
+  decide(verdict: Decision['verdict'], edits: readonly Edit[] = this.#ownEdits()): Decision {
     const user = this.#authUser
     return {
       verdict,
@@ -202,6 +234,17 @@ export class ScriptRequest extends MessageView {
       cdr: this.#cdr === null ? null : asciiJson(this.#cdr),
       authUser: user === undefined ? null : encodeText(user),
     }
+  }
+
+  #ownEdits(): readonly Edit[] {
+    for (const [name, realms] of this.#spent) {
+      const values = this.#request.headers.all(headerKey(name))
+      const kept = values.filter((value) => !isDigestFor(value, realms))
+      if (kept.length === values.length) continue
+      this.#edits.push(['remove', name], ...kept.map((value) => ['add', name, value] as const))
+    }
+    this.#spent.clear()
+    return this.#edits
   }
 
   #sipUri(): SipUri {
@@ -232,6 +275,10 @@ export type ForwardedRequest = Omit<
   | 'setRuri'
   | 'setRuriUser'
   | 'setRuriHost'
+  | 'demands'
+  | 'proven'
+  | 'received'
+  | 'spend'
 >
 
 function checkedUri(uri: SipUri, verb: string): string {
