@@ -25,7 +25,7 @@ export class DigestFields {
   }
 }
 
-/** More than RFC 7616 knows. It bounds what a field can cost. */
+/** Schemes and parameters: more than RFC 7616 knows. It bounds what a field can cost. */
 const MAX_PARAMETERS = 40
 
 /**
@@ -47,6 +47,7 @@ export function parseDigestFields(text: string): Parsed<DigestFields[]> {
     if (name !== '' && text.charCodeAt(after) !== 0x3d) {
       // A scheme. What follows it is set off by a space.
       if (after < text.length && after === at && text.charCodeAt(at) !== 0x2c) return end(foreign, found, at)
+      if (++count > MAX_PARAMETERS) return malformed('too many sets of credentials', at)
       foreign = name.toLowerCase() !== 'digest'
       current = foreign ? null : new DigestFields()
       if (current !== null) found.push(current)
