@@ -45,10 +45,31 @@ describe('the metrics tap', () => {
     zero('siphon_call_attempts_total', { result: 'no_answer' })
     zero('siphon_script_errors_total', { handler: 'onReply', reason: 'bad_verdict' })
     zero('siphon_script_handler_seconds', { handler: 'timer' })
+    zero('siphon_auth_failures_total', {})
+    zero('siphon_credential_failures_total', { reason: 'replayed' })
+    zero('siphon_auth_http_requests_total', { outcome: 'timeout' })
+    zero('siphon_auth_ha1_cache_hits_total', {})
     zero('siphon_pyexec_jobs_shed_total', {})
     zero('siphon_pyexec_jobs_completed_total', {})
     zero('siphon_call_setup_seconds', {})
     zero('siphon_call_duration_seconds', {})
+  })
+
+  it('counts who could not prove who they are, and what the backend of users said', () => {
+    const { reader, spine } = setup()
+    const path = crossed({ kind: 'request', method: 'INVITE' }).path
+    for (const reason of ['none', null, 'none', 'wrong', 'unknown_user'] as const) {
+      spine.authenticated.publish({ ok: reason === null, reason, path })
+    }
+    for (const outcome of ['found', 'cached', 'cached', 'error'] as const) {
+      spine.authBackendAsked.publish({ outcome })
+    }
+    assert.equal(reader.value('siphon_auth_failures_total', {}), 2)
+    assert.equal(reader.value('siphon_credential_failures_total', { reason: 'wrong' }), 1)
+    assert.equal(reader.value('siphon_credential_failures_total', { reason: 'unknown_user' }), 1)
+    assert.equal(reader.value('siphon_auth_http_requests_total', { outcome: 'found' }), 1)
+    assert.equal(reader.value('siphon_auth_http_requests_total', { outcome: 'error' }), 1)
+    assert.equal(reader.value('siphon_auth_ha1_cache_hits_total', {}), 2)
   })
 
   it('counts messages by method or code, direction and transport', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { formatDigest, parseDigestFields } from '../../../src/sip/auth/fields.ts'
 
 const read = (text: string) => {
