@@ -10,13 +10,10 @@ export function authFaults({ auth, domain }: Partial<Blocks>): CrossFault[] {
   if (auth.backend === 'http' && auth.http === null) {
     fault(['backend'], 'is http, and there is no auth.http', 'write auth.http with its url')
   }
-  if (auth.backend === 'static' && auth.http !== null) {
-    fault(['http'], 'has no use with backend static', 'write auth.backend: http, or take it out')
-  }
   if (auth.backend === 'http' && auth.users.length > 0) {
     fault(['users'], 'has no use with backend http', 'write auth.backend: static, or take it out')
   }
-  const known = auth.users.length > 0 || auth.http !== null
+  const known = auth.users.length > 0 || auth.backend === 'http'
   if (known && auth.realm === null && domain !== undefined && domain.local.length === 0) {
     fault([], 'has no realm, and there is no domain to take it from', 'write auth.realm or domain.local')
   }

@@ -11,7 +11,8 @@ export function handlerSettings(config: Config): HandlerSettings {
 }
 
 function authSettings(auth: AuthConfig, domains: readonly string[]): AuthSettings {
-  const { http, realm } = auth
+  const { realm } = auth
+  const http = auth.backend === 'http' ? auth.http : null
   return {
     realm: realm === null ? null : bytes(realm),
     domains,

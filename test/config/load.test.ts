@@ -239,11 +239,67 @@ describe('faults across keys', () => {
   })
 })
 
+describe('auth', () => {
+  const auth = (text: string): string => `${SCRIPT}domain: { local: [Example.com] }\nauth: ${text}`
+  it('takes its realm from the first domain, and offers what phones know', () => {
+    const config = good(auth('{ users: { alice: secret, __proto__: p } }')).auth
+    assert.equal(config.realm, 'example.com')
+    assert.deepEqual(config.users, [
+      ['alice', { password: 'secret' }],
+      ['__proto__', { password: 'p' }],
+    ])
+    assert.deepEqual(config.algorithms, ['MD5', 'SHA-256', 'SHA-512-256'])
+    assert.deepEqual([config.nonce_ttl_secs, config.nonce_secret, config.http], [3600, null, null])
+    assert.equal(good(SCRIPT).auth.realm, null)
+  })
+  it('takes hashes in place of passwords, one for each algorithm', () => {
+    const md5 = 'AB'.repeat(16)
+    const config = good(auth(`{ algorithms: [MD5-sess], users: { alice: { ha1: "${md5}" } } }`)).auth
+    assert.deepEqual(config.users, [['alice', { ha1: { MD5: md5.toLowerCase() } }]])
+    assert.deepEqual(bad(auth(`{ algorithms: [SHA-256, MD5], users: { alice: { ha1: "${md5}" } } }`)), [
+      '3:46 auth.users.alice — has no ha1 for SHA-256, which is offered; add it, or write auth.algorithms: [MD5]',
+    ])
+  })
+  it('says what is wrong with a user, and never repeats a password', () => {
+    const faults = bad(
+      auth('{ users: { a: 123456, b: { ha1: nonsense }, c: { ha1: { MD4: x } }, d: { pass: x }, e: [] } }'),
+    )
+    assert.deepEqual(
+      faults.map((f) => f.replace(/^\S+ /, '').split(' — ')[0]),
+      ['auth.users.a', 'auth.users.b.ha1', 'auth.users.c.ha1.MD4', 'auth.users.d', 'auth.users.e'],
+    )
+    assert.doesNotMatch(faults.join(), /123456|nonsense/)
+    assert.equal(bad(auth('{ users: [alice] }')).length, 1)
+  })
+  it('checks the URL of the service', () => {
+    const url = (text: string): string | undefined =>
+      bad(auth(`{ backend: http, http: { url: "${text}" } }`))[0]
+    assert.match(url('http://h/u') ?? '', /has no \{username\}/)
+    assert.match(url('http://h/{username}/{password}') ?? '', /placeholder/)
+    assert.match(url('http://{username}.h/') ?? '', /host|URL/)
+    assert.match(url('ftp://h/{username}') ?? '', /not an http/)
+    assert.match(url('http://u:p@h/{username}') ?? '', /user in its host/)
+    good(auth('{ backend: http, http: { url: "https://h/{username}?realm={realm}" } }'))
+  })
+  it('checks across keys', () => {
+    const first = (text: string): string => bad(auth(text))[0] ?? ''
+    assert.match(first('{ backend: http }'), /auth.backend — is http, and there is no auth.http/)
+    assert.match(
+      first('{ backend: http, users: { a: b }, http: { url: "http://h/{username}" } }'),
+      /auth.users — /,
+    )
+    assert.match(first('{ algorithms: [] }'), /algorithms — is empty/)
+    assert.match(first('{ qop: [auth, auth] }'), /qop — names one twice/)
+    assert.match(first('{ nonce_secret: short }'), /shorter than 16/)
+    assert.match(bad(`${SCRIPT}auth: { users: { a: b } }`)[0] ?? '', /has no realm/)
+  })
+})
+
 describe('what is not supported yet', () => {
   it('is a warning with its line, and nothing in it is checked', () => {
-    const source = `${SCRIPT}auth:\n  realm: "\${NOT_SET}"\nlisten:\n  udp: ["127.0.0.1:5060"]\n  tls: ["127.0.0.1:5061"]\n  ws: []\nregistrar: { backend: redis }\n`
+    const source = `${SCRIPT}numbering:\n  realm: "\${NOT_SET}"\nlisten:\n  udp: ["127.0.0.1:5060"]\n  tls: ["127.0.0.1:5061"]\n  ws: []\nregistrar: { backend: redis }\n`
     assert.deepEqual(warned(source), [
-      '2:1 auth is not supported yet and does nothing',
+      '2:1 numbering is not supported yet and does nothing',
       '6:3 listen.tls is not supported yet and does nothing',
       '8:14 registrar.backend is not supported yet: registrations are kept in memory only and do not outlive a restart',
     ])

@@ -48,7 +48,12 @@ async function settles(siphon: Siphon, name: string, value: number): Promise<voi
 describe('examples', () => {
   it('each is run by this file', () => {
     const files = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'))
-    assert.deepEqual(files.sort(), ['monitoring.ts', 'proxy-registrar.ts', 'timer.ts'])
+    assert.deepEqual(files.sort(), [
+      'authenticated-registrar.ts',
+      'monitoring.ts',
+      'proxy-registrar.ts',
+      'timer.ts',
+    ])
   })
 
   it('proxy-registrar.ts: registers phones, rings all of a user, refuses the rest', async (t) => {

@@ -65,8 +65,8 @@ export const auth = block('Digest authentication of phones (RFC 3261 §22, RFC 7
   }),
   algorithms: optional<DigestAlgorithmName[]>(
     list(choice(ALGORITHMS)),
-    ['SHA-512-256', 'SHA-256', 'MD5'],
-    'Algorithms offered, most preferred first.',
+    ['MD5', 'SHA-256', 'SHA-512-256'],
+    'Algorithms offered, most preferred first. Old phones know MD5 only, and some stop at a first one they do not know.',
   ),
   qop: optional<('auth' | 'auth-int')[]>(
     list(choice(['auth', 'auth-int'])),
