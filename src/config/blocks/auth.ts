@@ -65,8 +65,8 @@ export const auth = block('Digest authentication of phones (RFC 3261 §22, RFC 7
   }),
   algorithms: optional<DigestAlgorithmName[]>(
     list(choice(ALGORITHMS)),
-    ['MD5', 'SHA-256', 'SHA-512-256'],
-    'Algorithms offered, most preferred first. Old phones know MD5 only, and some stop at a first one they do not know.',
+    ['MD5'],
+    'Algorithms offered, most preferred first. Many phones know MD5 only, and some give up when another is offered beside it.',
   ),
   qop: optional<('auth' | 'auth-int')[]>(
     list(choice(['auth', 'auth-int'])),

@@ -64,7 +64,14 @@ export class Authenticator {
     const fields = request.headers.all(KINDS[kind].answers.toLowerCase())
     const { realm, algorithms, users } = question
     const now = this.#now()
-    const claimed = readClaim(fields, { realm, algorithms, mint: this.#mint, now, requestUri: request.uri })
+    const claimed = readClaim(fields, {
+      realm,
+      algorithms,
+      mint: this.#mint,
+      now,
+      requestUri: request.uri,
+      isOurs: (host) => this.#settings.domains.includes(host),
+    })
     if (!claimed.ok) return this.#refuse(claimed.reason, path)
     const { claim } = claimed
     let secret: Secret | null

@@ -50,6 +50,8 @@ export interface ClaimOptions {
   readonly now: number
   /** The Request-URI as received. */
   readonly requestUri: string
+  /** Whether a host, in lower case, is a domain of ours. */
+  readonly isOurs?: (host: string) => boolean
 }
 
 export type Claimed =
@@ -78,7 +80,8 @@ export function readClaim(fields: readonly string[], options: ClaimOptions): Cla
   return found === null ? refused('none') : claimOf(found, options)
 }
 
-function claimOf(fields: DigestFields, { realm, algorithms, mint, now, requestUri }: ClaimOptions): Claimed {
+function claimOf(fields: DigestFields, options: ClaimOptions): Claimed {
+  const { realm, algorithms, mint, now, requestUri, isOurs } = options
   const user = fields.get('username')
   const nonceText = fields.get('nonce')
   const uri = fields.get('uri')
@@ -96,7 +99,7 @@ function claimOf(fields: DigestFields, { realm, algorithms, mint, now, requestUr
     return refused('malformed')
   }
   if (algorithm !== hashOf(algorithm) && cnonce === undefined) return refused('malformed')
-  if (!digestUriFits(uri, requestUri)) return refused('malformed')
+  if (!digestUriFits(uri, requestUri, isOurs)) return refused('malformed')
   const nonce = mint.read(nonceText, realm, now)
   if (nonce === 'forged') return refused('forged_nonce')
   if (nonce === 'stale') return refused('stale')

@@ -220,6 +220,8 @@ describe('the digest-uri', () => {
       ['sip:%62ob@example.com', 'sip:bob@example.com;user=phone'],
       ['sip:127.0.0.1:5060', 'sip:service@127.0.0.1:5060'],
       ['tel:+1', 'tel:+1'],
+      ['sip:192.0.2.1:5060', 'sip:bob@example.com'],
+      ['sip:[2001:db8::1]', 'sip:bob@example.com'],
     ] as const) {
       assert.equal(digestUriFits(signed, asked), true, `${signed} ${asked}`)
     }
@@ -229,12 +231,21 @@ describe('the digest-uri', () => {
       ['sip:bob@example.com', 'sip:example.com'],
       ['sip:Bob@example.com', 'sip:bob@example.com'],
       ['sip:example.com:5070', 'sip:example.com:5060'],
+      ['sip:bob@192.0.2.1', 'sip:bob@example.com'],
       ['tel:+1', 'tel:+2'],
       ['x', 'sip:example.com'],
       ['', 'sip:example.com'],
+      ['sip:carol@ours.example', 'sip:bob@example.com'],
     ] as const) {
       assert.equal(digestUriFits(signed, asked), false, `${signed} ${asked}`)
     }
+  })
+
+  it('may name the server, as one of our domains', () => {
+    const ours = (host: string): boolean => host === 'ours.example'
+    assert.equal(digestUriFits('sip:ours.example', 'sip:bob@example.com', ours), true)
+    assert.equal(digestUriFits('sip:bob@ours.example', 'sip:bob@example.com', ours), false)
+    assert.equal(digestUriFits('sip:theirs.example', 'sip:bob@example.com', ours), false)
   })
 })
 
