@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -28,6 +28,34 @@ async function phone(
 
 const login = (aor: string) => ({ from: aor, to: aor, headers: ['Expires: 60'] })
 
+/** sipp registers as bob, and calls him ten times as alice. */
+async function sippCalls(siphon: Siphon): Promise<void> {
+  const callee = await freePort()
+  const account = (user: string, password: string): string[] => [
+    '-au',
+    user,
+    '-ap',
+    password,
+    '-timeout',
+    '20s',
+  ]
+  // From the port at which the callee then listens: the Contact is the sender's own.
+  const bob = await runCaller({
+    ...{ target: siphon.target, localPort: callee, rate: 1, calls: 1, service: 'bob' },
+    ...{ scenario: 'register-auth.xml', extra: account('bob', 'builder') },
+  })
+  assert.deepEqual([bob.successful, bob.failed], [1, 0], bob.output)
+  const uas = startCallee(callee)
+  const bound = `:${callee.toString(16).toUpperCase().padStart(4, '0')} `
+  await until('the callee', () => readFileSync('/proc/net/udp', 'latin1').includes(bound))
+  const calls = await runCaller({
+    ...{ target: siphon.target, localPort: await freePort(), rate: 10, calls: 10, service: 'bob' },
+    ...{ scenario: 'uac-auth.xml', extra: account('alice', 'secret') },
+  })
+  await uas.stop('SIGKILL')
+  assert.deepEqual([calls.successful, calls.failed], [10, 0], calls.output)
+}
+
 describe('programs that log in', () => {
   let siphon: Siphon
   before(async () => {
@@ -38,21 +66,7 @@ describe('programs that log in', () => {
     (await siphon.admin(`/admin/registrations/${user}@example.com`)).status === 200
 
   it('sipp registers, calls and is recorded under its name', { skip: missing('sipp') }, async () => {
-    const callee = await freePort()
-    const account = (user: string, password: string): string[] => ['-au', user, '-ap', password, '-timeout', '20s']
-    // From the port at which the callee then listens: the Contact is the sender's own.
-    const bob = await runCaller({
-      ...{ target: siphon.target, localPort: callee, rate: 1, calls: 1, service: 'bob' },
-      ...{ scenario: 'register-auth.xml', extra: account('bob', 'builder') },
-    })
-    assert.deepEqual([bob.successful, bob.failed], [1, 0], bob.output)
-    const uas = startCallee(callee)
-    const calls = await runCaller({
-      ...{ target: siphon.target, localPort: await freePort(), rate: 10, calls: 10, service: 'bob' },
-      ...{ scenario: 'uac-auth.xml', extra: account('alice', 'secret') },
-    })
-    await uas.stop('SIGKILL')
-    assert.deepEqual([calls.successful, calls.failed], [10, 0], calls.output)
+    await sippCalls(siphon)
     await until('ten records', () => siphon.records().length === 10)
     for (const record of siphon.records()) {
       assert.equal(record['auth_user'], 'alice')
@@ -87,7 +101,6 @@ describe('programs that log in', () => {
 
   it('baresip registers', { skip: missing('baresip') }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'baresip-'))
-    mkdirSync(folder, { recursive: true })
     const proxy = `sip:${siphon.target};transport=udp`
     const account = `<sip:alice@example.com>;auth_user=alice;auth_pass=secret;outbound="${proxy}";regint=60\n`
     const modules =
@@ -145,6 +158,16 @@ describe('programs that log in', () => {
       assert.equal(await run.exited, 0, run.output())
     })
   }
+})
+
+describe('auth-int', { skip: missing('sipp') }, () => {
+  it('sipp signs the bodies of its calls', async (t) => {
+    const yaml = `auth: { realm: example.com, ${USERS}, qop: [auth-int] }`
+    const siphon = await startSiphon({ script: SCRIPT, yaml })
+    t.after(() => siphon.stop('SIGKILL'))
+    await sippCalls(siphon)
+    assert.equal(await siphon.sum('siphon_credential_failures_total'), 0)
+  })
 })
 
 describe('algorithms that are offered beside one another', () => {
@@ -215,11 +238,12 @@ describe('users that a service knows', () => {
 })
 
 describe('our client side', { skip: missing('kamailio') }, () => {
-  for (const [algorithm, qop] of [
-    ['MD5', 1],
-    ['SHA-256', 2],
+  for (const algorithm of [
+    'MD5',
+    // Kamailio 5.6 offers auth-int but does not hash the body: it cannot check what it asked for.
+    'SHA-256',
   ] as const) {
-    it(`answers Kamailio: ${algorithm}, ${qop === 1 ? 'auth' : 'auth-int'}, one nonce for many requests`, async (t) => {
+    it(`answers Kamailio: ${algorithm}, one nonce for many requests`, async (t) => {
       const folder = mkdtempSync(join(tmpdir(), 'kamailio-'))
       const port = await freePort()
       writeFileSync(
@@ -235,7 +259,7 @@ modparam("auth", "algorithm", "${algorithm}")
 modparam("auth", "nonce_count", 1)
 request_route {
   if (!pv_www_authenticate("carrier", "secret", "0")) {
-    www_challenge("carrier", "${qop}");
+    www_challenge("carrier", "1");
     exit;
   }
   sl_send_reply("200", "OK");
@@ -257,13 +281,7 @@ request_route {
       t.after(() => kamailio.stop('SIGTERM'))
       const probe = await phone(t, port, 'probe', 'x')
       // Until it listens, what is sent is lost.
-      await until('kamailio', async () => {
-        const asked = probe.send(probe.request('OPTIONS', 'sip:carrier'))
-        return Promise.race([
-          asked.then(() => true),
-          new Promise<false>((done) => setTimeout(done, 200, false)),
-        ])
-      })
+      await until('kamailio', () => probe.send(probe.request('OPTIONS', 'sip:carrier'), 200))
       const trunk = await phone(t, port, 'trunk', 'secret')
       const body = { headers: ['Content-Type: text/plain'], body: 'hello' }
       const message = (): ReturnType<typeof trunk.request> => trunk.request('MESSAGE', 'sip:1@carrier', body)

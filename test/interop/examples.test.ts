@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { editorConfig } from '../../src/script/editor.ts'
+import { DigestPhone } from '../support/digest-phone.ts'
 import { openPhone, type RealPhone } from '../support/phones.ts'
 import { root, until } from '../support/programs.ts'
 import { startSiphon, type Siphon, type SiphonOptions } from '../support/siphon.ts'
@@ -76,6 +77,37 @@ describe('examples', () => {
     assert.equal(await siphon.metric('calls_routed_total{result="found"}'), 1)
     assert.equal(await siphon.metric('calls_routed_total{result="not_found"}'), 1)
     assert.equal(await siphon.metric('call_branches_sum'), 2)
+  })
+
+  it('authenticated-registrar.ts: users of ours log in, strangers may call them, nobody calls out', async (t) => {
+    const yaml = 'auth: { realm: example.com, users: { alice: secret, bob: builder } }'
+    const siphon = await serve(t, { script: 'authenticated-registrar.ts', yaml })
+    const open = async (user: string, password: string): Promise<DigestPhone> => {
+      const opened = await DigestPhone.open(siphon.sip, { user }, password)
+      t.after(() => opened.close())
+      return opened
+    }
+    const alice = await open('alice', 'secret')
+    const bob = await open('bob', 'builder')
+    const stranger = await open('nobody', 'x')
+    const own = { from: 'sip:bob@example.com', to: 'sip:bob@example.com', headers: ['Expires: 60'] }
+    assert.deepEqual(await bob.ask(bob.request('REGISTER', 'sip:example.com', own)), [401, 200])
+    assert.deepEqual(await stranger.ask(stranger.request('REGISTER', 'sip:example.com', own)), [401, 401])
+
+    const calls = (from: string) => ({ from: `sip:${from}` })
+    const invite = (phone: DigestPhone, to: string, from: string): Promise<number[]> =>
+      phone.ask(phone.request('INVITE', `sip:${to}`, calls(from)))
+    assert.deepEqual(await invite(alice, 'carol@example.com', 'alice@example.com'), [407, 480])
+    assert.deepEqual(await invite(alice, '1@carrier.example', 'alice@example.com'), [403], 'nobody calls out')
+    assert.deepEqual(await invite(bob, 'carol@example.com', 'alice@example.com'), [407, 403], 'not as alice')
+    assert.deepEqual(await invite(stranger, 'carol@example.com', 'who@else.example'), [480], 'from outside')
+    assert.deepEqual(await invite(stranger, '1@carrier.example', 'who@else.example'), [403])
+    assert.deepEqual(
+      await invite(stranger, 'bob@example.com', 'alice@example.com'),
+      [407, 407],
+      'not under our name',
+    )
+    assert.equal(await siphon.sum('siphon_script_errors_total'), 0)
   })
 
   it('monitoring.ts: counts calls, levels and set-up times right over several workers', async (t) => {

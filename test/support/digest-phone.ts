@@ -55,15 +55,17 @@ export class DigestPhone {
   }
 
   /** Sends one request as it is, and gives its final response. */
-  async send(request: Request): Promise<Response> {
+  async send(request: Request, ms?: number): Promise<Response> {
     const branch = `z9hG4bK${randomHex(16)}`
     const sent = request.clone()
     sent.headers.set('Via', (sent.headers.first('via') ?? '').replace(/branch=.*/, `branch=${branch}`))
     sent.headers.set('CSeq', `${++this.#cseq} ${sent.method}`)
     const text = serialize(sent)
     this.#put(text)
-    const answer = await until(`an answer to ${sent.method}`, () =>
-      this.#answers.find((r) => r.status >= 200 && r.via?.params.get('branch') === branch),
+    const answer = await until(
+      `an answer to ${sent.method}`,
+      () => this.#answers.find((r) => r.status >= 200 && r.via?.params.get('branch') === branch),
+      ms,
     )
     if (sent.method === 'INVITE' && answer.status >= 300) this.#put(ackOf(text, serialize(answer)))
     return answer
