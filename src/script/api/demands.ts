@@ -13,19 +13,21 @@ export class Demand {
  * went on without waiting, or dropped a challenge and decided by itself, has made a mistake that must let nobody in.
  */
 export class Demands {
-  #open: Demand[] = []
+  /** Null: nobody was asked, which is usual. */
+  #open: Demand[] | null = null
 
   open(): Demand {
     const demand = new Demand()
-    this.#open.push(demand)
+    ;(this.#open ??= []).push(demand)
     return demand
   }
 
   /** The handler has returned this (undefined: it threw). False when it did not keep to what it had asked. */
   close(returned: unknown): boolean {
+    if (this.#open === null) return true
     const kept = this.#open.every(({ verdict }) => verdict !== null && verdict === returned)
     for (const demand of this.#open) demand.over = true
-    this.#open = []
+    this.#open = null
     return kept
   }
 }

@@ -43,12 +43,12 @@ export class ScriptRequest extends MessageView {
   #cdr: Record<string, unknown> | null = null
   #authUser: string | undefined
   /** Realms whose credentials have done their work and go no further, by field. */
-  readonly #spent = new Map<string, Set<string>>()
+  #spent: Map<string, Set<string>> | null = null
   readonly #received: Received
   /** @internal What the script must keep to: see `Demands`. */
   readonly demands = new Demands()
-  /** @internal Users who proved themselves, by kind and realm of the credentials. */
-  readonly proven = new Map<string, string>()
+  /** Users who proved themselves, by kind and realm of the credentials. Made when needed: most requests ask nobody. */
+  #proven: Map<string, string> | null = null
 
   /** @internal @param frozen why the request cannot be changed any more; undefined when it can */
   constructor(request: Request, path: Path, routeConsumed: boolean, frozen?: string) {
@@ -67,8 +67,14 @@ export class ScriptRequest extends MessageView {
     return this.#received
   }
 
+  /** @internal */
+  get proven(): Map<string, string> {
+    return (this.#proven ??= new Map())
+  }
+
   /** @internal The credentials in `name` for this realm are for us alone: they are not forwarded (§22.3). */
   spend(name: string, realm: string): void {
+    this.#spent ??= new Map()
     const realms = this.#spent.get(name) ?? new Set()
     this.#spent.set(name, realms.add(realm))
   }
@@ -237,13 +243,13 @@ export class ScriptRequest extends MessageView {
   }
 
   #ownEdits(): readonly Edit[] {
-    for (const [name, realms] of this.#spent) {
+    for (const [name, realms] of this.#spent ?? []) {
       const values = this.#request.headers.all(headerKey(name))
       const kept = values.filter((value) => !isDigestFor(value, realms))
       if (kept.length === values.length) continue
       this.#edits.push(['remove', name], ...kept.map((value) => ['add', name, value] as const))
     }
-    this.#spent.clear()
+    this.#spent = null
     return this.#edits
   }
 
