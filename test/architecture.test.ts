@@ -13,6 +13,7 @@ const MAY_IMPORT: Record<string, readonly string[] | 'everything'> = {
   metrics: ['base'],
   stack: ['base', 'sip', 'spine', 'net'],
   core: ['base', 'sip', 'spine', 'stack'],
+  media: ['base', 'sip', 'spine'],
   script: ['base', 'sip', 'spine', 'core', 'metrics'],
   observe: ['base', 'sip', 'spine', 'metrics'],
   server: 'everything',

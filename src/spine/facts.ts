@@ -50,6 +50,12 @@ export type CallResult =
 
 export type DisconnectInitiator = 'caller' | 'callee' | 'timeout' | 'error' | 'server'
 
+/** A call attempt began: its `CallRecord` follows at its end, whatever that is. Once for each attempt. */
+export interface CallStarted {
+  readonly id: string
+  readonly callId: string
+}
+
 /** A call attempt was decided: its INVITE got a final response (or none ever). Once for each attempt. */
 export interface CallDecided {
   readonly callId: string
@@ -93,6 +99,46 @@ export interface CallRecord {
   readonly requested: boolean
   /** True when the attempt ended in a challenge (401, 407) and nothing else. */
   readonly challenged: boolean
+  /** What the media engine says of the call when it ends; null or absent when it carried none, or did not say. */
+  readonly media?: MediaFigures | null
+}
+
+/** One side of a call: what it sent, and how well it heard the other. */
+export interface MediaLegFigures {
+  /** RTP packets, bytes and errors received from this side. */
+  readonly packets: number
+  readonly bytes: number
+  readonly errors: number
+  /** Averages of what this side has reported by RTCP of the audio it received; null without reports. */
+  readonly lossPercent: number | null
+  readonly jitterMs: number | null
+  /** 1.0 … 5.0 */
+  readonly mos: number | null
+}
+
+export interface MediaFigures {
+  /** `ip:port` of the media engine. */
+  readonly instance: string
+  /** Of the first audio stream, as in rtpmap: `PCMU/8000`; null when none is known. */
+  readonly codec: string | null
+  readonly caller: MediaLegFigures
+  readonly callee: MediaLegFigures
+}
+
+/** A media engine counts as up or down from now on. */
+export interface MediaEngineMoved {
+  /** `ip:port` */
+  readonly address: string
+  readonly up: boolean
+  readonly why: string
+}
+
+/** A command to a media engine ended. */
+export interface MediaCommandDone {
+  readonly command: string
+  readonly outcome: 'ok' | 'error' | 'timeout' | 'malformed'
+  /** Milliseconds from its first sending. */
+  readonly ms: number
 }
 
 export type RegistrationEvent = 'registered' | 'refreshed' | 'deregistered' | 'expired'

@@ -4,8 +4,11 @@ import type {
   Authenticated,
   CallDecided,
   CallRecord,
+  CallStarted,
   FlowMoved,
   LogLine,
+  MediaCommandDone,
+  MediaEngineMoved,
   MessageCrossed,
   MessageFaulted,
   RegistrationChanged,
@@ -24,11 +27,14 @@ export interface Spine {
   readonly retransmitted: Channel<Retransmitted>
   readonly flowOpened: Channel<FlowMoved>
   readonly flowClosed: Channel<FlowMoved>
+  readonly callStarted: Channel<CallStarted>
   readonly callDecided: Channel<CallDecided>
   readonly callEnded: Channel<CallRecord>
   readonly registrationChanged: Channel<RegistrationChanged>
   readonly authenticated: Channel<Authenticated>
   readonly authBackendAsked: Channel<AuthBackendAsked>
+  readonly mediaEngineMoved: Channel<MediaEngineMoved>
+  readonly mediaCommandDone: Channel<MediaCommandDone>
   readonly scriptJobDone: Channel<ScriptJobDone>
   readonly scriptJobShed: Channel<ScriptJobShed>
   readonly scriptFailed: Channel<ScriptFailed>
@@ -45,11 +51,14 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     retransmitted: new Channel('retransmitted', onFault),
     flowOpened: new Channel('flowOpened', onFault),
     flowClosed: new Channel('flowClosed', onFault),
+    callStarted: new Channel('callStarted', onFault),
     callDecided: new Channel('callDecided', onFault),
     callEnded: new Channel('callEnded', onFault),
     registrationChanged: new Channel('registrationChanged', onFault),
     authenticated: new Channel('authenticated', onFault),
     authBackendAsked: new Channel('authBackendAsked', onFault),
+    mediaEngineMoved: new Channel('mediaEngineMoved', onFault),
+    mediaCommandDone: new Channel('mediaCommandDone', onFault),
     scriptJobDone: new Channel('scriptJobDone', onFault),
     scriptJobShed: new Channel('scriptJobShed', onFault),
     scriptFailed: new Channel('scriptFailed', onFault),
