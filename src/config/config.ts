@@ -28,6 +28,8 @@ export interface Config {
   readonly admin: AdminConfig | null
   readonly cdr: CdrConfig
   readonly tracing: { readonly hep: HepConfig | null }
+  /** Null: no media engine. */
+  readonly media: MediaConfig | null
   readonly server: {
     readonly instance_id: string
     /** Longest drain, seconds; calls that live on then are cut off. */
@@ -36,6 +38,37 @@ export interface Config {
     readonly lame_duck_secs: number
   }
   readonly log: { readonly level: LogLevel; readonly format: 'pretty' | 'json' }
+}
+
+export interface MediaConfig {
+  /** At least one. */
+  readonly instances: readonly {
+    readonly address: Address
+    readonly timeout_ms: number
+    readonly weight: number
+  }[]
+  /** 0: no regular pings. */
+  readonly health_check_interval_secs: number
+  /** Session name of SDP that leaves; null: unchanged. */
+  readonly sdp_name: string | null
+  /** The operator's own, by name. */
+  readonly profiles: Readonly<
+    Record<string, { readonly offer: MediaSideConfig; readonly answer: MediaSideConfig }>
+  >
+}
+
+/** What one side of a call must see. Null and empty lists say nothing. */
+export interface MediaSideConfig {
+  readonly transport_protocol: string | null
+  readonly ice: string | null
+  readonly dtls: string | null
+  readonly sdes: readonly string[]
+  readonly replace: readonly string[]
+  readonly flags: readonly string[]
+  readonly direction: readonly string[]
+  readonly address_family: string | null
+  readonly rtcp_mux: readonly string[]
+  readonly record_call: boolean
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'

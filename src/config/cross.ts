@@ -23,6 +23,7 @@ export function crossFaults(blocks: Partial<Blocks>): CrossFault[] {
     ...admin(blocks),
     ...cdr(blocks),
     ...hep(blocks),
+    ...media(blocks),
   ]
 }
 
@@ -180,6 +181,43 @@ function hep({ tracing }: Partial<Blocks>): CrossFault[] {
       what: 'has no use without tls',
       instead: 'write transport: tls, or take it out',
     })
+  }
+  return faults
+}
+
+function media({ media: m }: Partial<Blocks>): CrossFault[] {
+  if (!m) return []
+  const { address, weight, instances } = m.rtpengine
+  const at: KeyPath = ['media', 'rtpengine']
+  if (address === null && instances === null) {
+    return [{ path: at, what: 'names no instance', instead: 'write address: "127.0.0.1:2223" below it' }]
+  }
+  if (address !== null && instances !== null) {
+    const instead = 'keep one of the two'
+    return [{ path: [...at, 'address'], what: 'is given beside instances', instead }]
+  }
+  const list = instances ?? (address === null ? [] : [{ address, weight }])
+  const pathOf = (i: number): KeyPath => (instances === null ? at : [...at, 'instances', i])
+  const faults: CrossFault[] = []
+  list.forEach((one, i) => {
+    const path = [...pathOf(i), 'address']
+    if (one.address.port === 0)
+      faults.push({ path, what: 'has port 0', instead: 'write the port of --listen-ng' })
+    const same = list.findIndex(
+      (l) => l.address.host === one.address.host && l.address.port === one.address.port,
+    )
+    if (same !== i)
+      faults.push({ path, what: 'is there twice', instead: 'take one out, or give one a larger weight' })
+  })
+  if (list.every((one) => one.weight === 0)) {
+    const path = instances === null ? [...at, 'weight'] : [...at, 'instances']
+    const what = list.length === 0 ? 'is empty' : 'leaves no instance for new calls'
+    faults.push({ path, what, instead: 'give one instance a weight of 1' })
+  }
+  for (const name of Object.keys(m.profiles)) {
+    if (/^[A-Za-z][A-Za-z0-9_.-]*$/.test(name)) continue
+    const instead = 'letters, digits, _ . and -'
+    faults.push({ path: ['media', 'profiles', name], what: 'is not a name for a profile', instead })
   }
   return faults
 }

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { auth } from './blocks/auth.ts'
 import { block, list, optionalBlock } from './block.ts'
+import { media } from './blocks/media.ts'
 import {
   advertised,
   amount,
@@ -202,6 +203,7 @@ export const blocks = {
       ),
     }),
   }),
+  media,
   server: block('The node.', {
     instance_id: nullable(
       printable('a name for this node'),

@@ -1,6 +1,6 @@
 import { availableParallelism, hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import type { CdrConfig, Config, HepConfig, ListenAddress, ScriptConfig } from './config.ts'
+import type { CdrConfig, Config, HepConfig, ListenAddress, MediaConfig, ScriptConfig } from './config.ts'
 import type { Environment } from './expand.ts'
 import type { Blocks } from './schema.ts'
 
@@ -28,6 +28,7 @@ export function settle(blocks: Blocks, file: string, env: Environment): Config {
     admin: blocks.admin,
     cdr: cdr(blocks.cdr, absolute),
     tracing: { hep: hep(blocks.tracing.hep, instance_id, absolute) },
+    media: media(blocks.media),
     server: { ...blocks.server, instance_id },
     log: blocks.log,
   }
@@ -76,6 +77,13 @@ function hep(
     capture_id: given.capture_id ?? captureId(agent_id),
     ca_cert: given.ca_cert === null ? null : absolute(given.ca_cert),
   }
+}
+
+function media(given: Blocks['media']): MediaConfig | null {
+  if (given === null) return null
+  const { backend: _, rtpengine, ...rest } = given
+  const { address, timeout_ms, weight, instances } = rtpengine
+  return { ...rest, instances: instances ?? (address === null ? [] : [{ address, timeout_ms, weight }]) }
 }
 
 /** As the original: a decimal name is the number, any other its 32-bit FNV-1a hash. */

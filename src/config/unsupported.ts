@@ -3,7 +3,6 @@ import type { KeyPath } from './fault.ts'
 /** Blocks and keys of the original's siphon.yaml that SIPhon does not act on yet. `*` is any position of a list. */
 const BLOCKS: readonly string[] = [
   'tls',
-  'media',
   'gateway',
   'security',
   'session_timer',
@@ -48,6 +47,9 @@ const KEYS: readonly string[] = [
   'metrics.prometheus.cors',
   'admin.cors',
   'admin.ui',
+  'media.siphon_rtp',
+  'media.rtpproxy',
+  'media.events',
   'tracing.hep.error_log_interval',
   'server.server_header',
   'server.user_agent_header',

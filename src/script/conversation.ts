@@ -152,6 +152,13 @@ export type WorkerMessage =
 export interface HandlerSettings {
   /** Absent in a server that has no users. */
   readonly auth?: AuthSettings
+  /** Null: no media engine. */
+  readonly media?: {
+    /** Names of the profiles that there are. */
+    readonly profiles: readonly string[]
+    /** Session name of SDP that leaves; null: unchanged. */
+    readonly sdpName: string | null
+  } | null
 }
 
 /** What a worker is started with. */

@@ -4,6 +4,7 @@ import type { MetricsMessage } from '../metrics/messages.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
 import type { ControlMessage, HostMessage } from '../script/conversation.ts'
 import type { ListenerOptions } from '../stack/transport-layer.ts'
+import type { MediaStart } from './media-settings.ts'
 import type { Batch } from './outbox.ts'
 
 /** What the control thread and the engine thread say to each other. */
@@ -33,6 +34,8 @@ export interface EngineStart {
     readonly includeRegister: boolean
     readonly includeChallenges: boolean
   }
+  /** Null: no media engine. */
+  readonly media: MediaStart | null
   readonly metrics: MetricsShared
   /** The ring of the HEP tap; null when nothing is traced. */
   readonly trace: SharedArrayBuffer | null
@@ -53,6 +56,11 @@ export interface EngineLevels {
   readonly callsActive: number
   readonly cdrSessions: number
   readonly registrations: number
+  /** Null: no media engine. */
+  readonly media: {
+    readonly sessions: number
+    readonly instances: readonly (readonly [address: string, up: boolean])[]
+  } | null
   readonly pool: {
     readonly size: number
     readonly max: number

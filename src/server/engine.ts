@@ -2,6 +2,7 @@ import type { Address, Path } from '../base/address.ts'
 import { ByteRingWriter } from '../base/byte-ring.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
+import { MediaEngine } from '../media/media-engine.ts'
 import { CallTracker, type CallView } from '../core/calls.ts'
 import { Dispatch } from '../core/dispatch.ts'
 import { ProxyCore } from '../core/proxy-core.ts'
@@ -17,13 +18,15 @@ import { attachMetricsTap } from '../observe/metrics/tap.ts'
 import { startThreadProbe } from '../observe/metrics/probe.ts'
 import type { HostControlPort } from '../script/conversation.ts'
 import { ScriptHost } from '../script/host.ts'
-import type { LogLine } from '../spine/facts.ts'
+import type { CallRecord, LogLine } from '../spine/facts.ts'
 import { createSpine } from '../spine/spine.ts'
 import { TransactionLayer } from '../stack/transaction-layer.ts'
 import { TransportLayer } from '../stack/transport-layer.ts'
 import { authServices } from './auth-services.ts'
 import type { CallRow, EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
 import { listenFault } from './listen-fault.ts'
+import { openMediaSockets } from './media-sockets.ts'
+import { mediaServices } from './media-services.ts'
 import type { Outbox } from './outbox.ts'
 
 export interface EngineWorld {
@@ -46,6 +49,7 @@ export class Engine {
   readonly #dispatch: Dispatch
   readonly #dialogs: ProxyDialogs
   readonly #calls: CallTracker
+  readonly #media: MediaEngine | null
   readonly #closers: (() => void)[] = []
 
   constructor(start: EngineStart, world: EngineWorld) {
@@ -77,11 +81,16 @@ export class Engine {
       isLocal: (host) => domains.has(host),
       enforceAuthAorMatch: start.enforceAuthAorMatch,
     })
+    // Before the records are taken: it adds to them.
+    this.#media = start.media && new MediaEngine({ clock, identifiers, spine, ...start.media })
     this.host = new ScriptHost({
       clock,
       spine,
       location: this.#registrar,
-      services: new Map(authServices(spine, clock.wallTime())),
+      services: new Map([
+        ...authServices(spine, clock.wallTime()),
+        ...(this.#media === null ? [] : mediaServices(this.#media)),
+      ]),
       limits: start.script,
       control: world.pool,
       batchMs: 1,
@@ -137,7 +146,10 @@ export class Engine {
       new HepTap({ spine, ring: new ByteRingWriter(start.trace), ownAddress })
     }
     if (start.cdr.enabled) {
-      new CdrTap({ spine, identifiers, policy: start.cdr, push: (record) => outbox.record(record) })
+      const out = (record: CallRecord): void => outbox.record(record)
+      const push = (record: CallRecord): void =>
+        this.#media === null ? out(record) : this.#media.complete(record, out)
+      new CdrTap({ spine, identifiers, policy: start.cdr, push })
     }
     this.#closers.push(() => probe.stop())
   }
@@ -152,6 +164,7 @@ export class Engine {
         throw new Error(listenFault(`listen.${protocol}`, address, error), { cause: error })
       }
     }
+    if (this.#media !== null) await openMediaSockets(this.#media)
     return addresses
   }
 
@@ -182,6 +195,7 @@ export class Engine {
   salvage(): void {
     try {
       this.#calls.closeAll('server')
+      this.#media?.releaseRecords()
     } finally {
       this.#outbox.flush()
     }
@@ -196,6 +210,10 @@ export class Engine {
       callsActive: this.#calls.active,
       cdrSessions: this.#cdrSessions(),
       registrations: this.#registrar.registrations,
+      media: this.#media && {
+        sessions: this.#media.sessions,
+        instances: this.#media.instances.map(({ name, state }) => [name, state === 'up']),
+      },
       pool: {
         size: host.size,
         max: host.max,
@@ -234,6 +252,7 @@ export class Engine {
     this.#transactions.close()
     this.host.close()
     this.#registrar.close()
+    await this.#media?.close()
     await this.#transport.close()
     for (const close of this.#closers) close()
     this.#outbox.flush()

@@ -2,12 +2,17 @@ import { processTime } from '../base/clock.ts'
 import { randomHex } from '../base/digest-hash.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import type { AuthSettings } from '../script/auth/settings.ts'
+import { mediaProfiles } from './media-settings.ts'
 import type { HandlerSettings } from '../script/conversation.ts'
 import type { Secret } from '../sip/auth/digest.ts'
 
 /** What the APIs of scripts know of the configuration without asking the engine. Made once: every worker must have the same. */
 export function handlerSettings(config: Config): HandlerSettings {
-  return { auth: authSettings(config.auth, config.domain.local) }
+  const { auth, domain, media } = config
+  return {
+    auth: authSettings(auth, domain.local),
+    media: media && { profiles: Object.keys(mediaProfiles(media)), sdpName: media.sdp_name },
+  }
 }
 
 function authSettings(auth: AuthConfig, domains: readonly string[]): AuthSettings {

@@ -28,6 +28,9 @@ export function levelsOf(
     cdrQueues: sinks.map((s) => [s.sink, s.queued] as const),
     hepPackets: hepPackets(hep),
     hepConnected: hep?.levels().connected ?? false,
+    // Without a media engine there are none, and that is known; without the engine nothing is.
+    mediaSessions: engine && (engine.media?.sessions ?? 0),
+    mediaInstances: engine && (engine.media?.instances ?? []),
   }
 }
 

@@ -2,6 +2,7 @@ import type { Config, ListenAddress } from '../config/config.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
 import type { ListenerOptions } from '../stack/transport-layer.ts'
 import type { EngineStart } from './conversation.ts'
+import { mediaStart } from './media-settings.ts'
 
 /** What the engine thread needs of the configuration, and the memory it shares. */
 export function engineStart(
@@ -37,6 +38,7 @@ export function engineStart(
       includeRegister: cdr.include_register,
       includeChallenges: cdr.include_challenges,
     },
+    media: config.media && mediaStart(config.media),
     ...shared,
   }
 }

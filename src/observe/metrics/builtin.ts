@@ -33,6 +33,9 @@ export interface Levels {
   /** Every outcome, 0 included; ever rising. */
   readonly hepPackets: readonly (readonly [outcome: string, packets: number])[] | null
   readonly hepConnected: boolean | null
+  readonly mediaSessions: number | null
+  /** Every instance that is configured. */
+  readonly mediaInstances: readonly (readonly [address: string, up: boolean])[] | null
 }
 
 /** Declares the metrics that are levels of the server: read when scraped, by asking `levels` (null: none known yet). */
@@ -67,6 +70,19 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
   )
   gauge('siphon_hep_connected', '1 while HEP packets can be sent, otherwise 0', (l) =>
     l.hepConnected === null ? null : Number(l.hepConnected),
+  )
+  gauge('siphon_rtpengine_instances', 'Instances of rtpengine configured', (l) => l.mediaInstances?.length)
+  gauge(
+    'siphon_rtpengine_instances_up',
+    'Instances of rtpengine that answer',
+    (l) => l.mediaInstances?.filter(([, up]) => up).length,
+  )
+  gauge('siphon_media_sessions_active', 'Calls with media at an rtpengine', (l) => l.mediaSessions)
+  reader.gaugeFrom(
+    'siphon_rtpengine_instance_up',
+    '1 while the instance answers, otherwise 0',
+    ['address'],
+    () => labelled(levels()?.mediaInstances, ([address, up]) => [{ address }, Number(up)]),
   )
   reader.gaugeFrom(
     'siphon_transactions_active',

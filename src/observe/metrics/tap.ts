@@ -69,6 +69,14 @@ export const HANDLER_BUCKETS: readonly number[] = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ]
 
+/** Commands of every call; the rarer ones appear when first used. */
+export const MEDIA_COMMANDS: readonly string[] = ['ping', 'offer', 'answer', 'query', 'delete']
+export const MEDIA_OUTCOMES: readonly string[] = ['ok', 'error', 'timeout', 'malformed']
+/** On one machine a command takes less than a millisecond. Seconds. */
+export const MEDIA_BUCKETS: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
+]
+
 export interface TapOptions {
   /** Transports with a listener: their series are there at 0 from the start. udp and tcp unless told. */
   readonly transports?: readonly Protocol[]
@@ -81,6 +89,7 @@ export function attachMetricsTap(spine: Spine, writer: MetricsWriter, options: T
   tapCalls(spine, writer)
   tapScript(spine, writer)
   tapAuth(spine, writer)
+  tapMedia(spine, writer)
 }
 
 function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly Protocol[]): void {
@@ -184,6 +193,28 @@ function tapScript(spine: Spine, writer: MetricsWriter): void {
   })
   spine.scriptJobShed.subscribe(() => shed.inc())
   spine.scriptFailed.subscribe(({ handler, reason }) => errors.labels({ handler, reason }).inc())
+}
+
+function tapMedia(spine: Spine, writer: MetricsWriter): void {
+  const requests = writer.counter(
+    'siphon_rtpengine_requests_total',
+    'Commands to rtpengine that have ended',
+    {
+      labels: ['command', 'outcome'],
+    },
+  )
+  const seconds = writer.histogram(
+    'siphon_rtpengine_request_seconds',
+    'First sending of a command to its answer; commands without one are not in it',
+    { buckets: MEDIA_BUCKETS },
+  )
+  for (const command of MEDIA_COMMANDS) {
+    for (const outcome of MEDIA_OUTCOMES) requests.labels({ command, outcome })
+  }
+  spine.mediaCommandDone.subscribe(({ command, outcome, ms }) => {
+    requests.labels({ command: command.replaceAll(' ', '_').toLowerCase(), outcome }).inc()
+    if (outcome !== 'timeout') seconds.observe(ms / 1000)
+  })
 }
 
 /** A series for each known method, and one for all others. */

@@ -4,6 +4,8 @@ export { cdr } from './cdr.ts'
 export { log } from './log.ts'
 export { metrics } from './metrics.ts'
 export { proxy } from './proxy.ts'
+export { rtpengine } from './rtpengine.ts'
+export { sdp } from './sdp.ts'
 export { registrar } from './registrar.ts'
 export { ScriptError } from './script-error.ts'
 export { timer } from './timer.ts'
@@ -12,6 +14,20 @@ export type { Contact } from './contact.ts'
 export type { Fields } from './log.ts'
 export type { CancelHandler, FailureHandler, ReplyHandler, RequestHandler } from './proxy.ts'
 export type { Reply } from './reply.ts'
+export type { MediaOptions } from './media-options.ts'
+export type {
+  DtmfOptions,
+  MediaCall,
+  MediaFailure,
+  MediaMessage,
+  MediaRefusal,
+  MediaReply,
+  MediaResult,
+  MediaValue,
+  PartyOptions,
+  PlayOptions,
+} from './rtpengine.ts'
+export type { Codec, Direction, Origin, Sdp, SdpCarrier, SdpMedia } from './sdp.ts'
 export type { ForkOptions, ForwardedRequest, ReplyOptions, ScriptRequest } from './request.ts'
 export type { TimerOptions } from './timer.ts'
 export type { Verdict } from './verdict.ts'

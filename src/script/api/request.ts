@@ -193,6 +193,11 @@ export class ScriptRequest extends MessageView {
     this.#recordRoute = true
   }
 
+  /** @internal `recordRoute()` was called. */
+  get recordRouted(): boolean {
+    return this.#recordRoute
+  }
+
   /**
    * True when the request came along a Record-Route of ours, which has been taken off already (§16.4): relay it.
    * False: it has no business here, or its Route leads elsewhere.
@@ -273,6 +278,7 @@ export type ForwardedRequest = Omit<
   | 'relay'
   | 'fork'
   | 'recordRoute'
+  | 'recordRouted'
   | 'looseRoute'
   | 'setHeader'
   | 'addHeader'

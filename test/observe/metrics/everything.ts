@@ -23,6 +23,8 @@ const LEVELS: Levels = {
   cdrQueues: [['file', 0]],
   hepPackets: [['sent', 10]],
   hepConnected: true,
+  mediaSessions: 11,
+  mediaInstances: [['127.0.0.1:2223', true]],
 }
 
 /** A reader with every metric the server has, as the composition root declares them. */
