@@ -130,8 +130,7 @@ describe('the pages', () => {
     const unknown = pages.flatMap(({ name, text }) =>
       [...text.matchAll(/\b(?:siphon|nodejs|process)_[a-z_]*[a-z]\b(?![*_/])/g)]
         .map(([metric]) => metric)
-        // Media engines come later; their alert waits for them, and the page says so.
-        .filter((metric) => !names.has(metric) && !metric.startsWith('siphon_rtpengine_'))
+        .filter((metric) => !names.has(metric))
         .map((metric) => `${name}: ${metric}`),
     )
     assert.deepEqual(unknown, [])

@@ -5,10 +5,14 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { register } from '../../bench/subjects.ts'
 import { editorConfig } from '../../src/script/editor.ts'
 import { DigestPhone } from '../support/digest-phone.ts'
 import { openPhone, type RealPhone } from '../support/phones.ts'
-import { root, until } from '../support/programs.ts'
+import { missing, root, until } from '../support/programs.ts'
+import { RtpParty } from '../support/rtp.ts'
+import { startRtpengine } from '../support/rtpengine.ts'
+import { SipPeer } from '../support/sip-peer.ts'
 import { startSiphon, type Siphon, type SiphonOptions } from '../support/siphon.ts'
 import type { AnswerStep } from '../../src/cli/soft-call.ts'
 
@@ -51,6 +55,7 @@ describe('examples', () => {
     const files = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'))
     assert.deepEqual(files.sort(), [
       'authenticated-registrar.ts',
+      'media-proxy.ts',
       'monitoring.ts',
       'proxy-registrar.ts',
       'timer.ts',
@@ -151,6 +156,51 @@ describe('examples', () => {
     for (const record of siphon.records()) assert.deepEqual(record['extra'], { billing_id: 'B-12345' })
     assert.equal(await siphon.sum('siphon_script_errors_total'), 0)
   })
+
+  it(
+    "media-proxy.ts: anchors a call's media, and refuses what it cannot anchor",
+    { skip: missing('rtpengine') },
+    async (t) => {
+      const engine = await startRtpengine({ rtpPorts: [25_000, 25_099] })
+      t.after(() => engine.stop())
+      const one = `{ address: "${engine.address}", timeout_ms: 300 }`
+      const media = `media: { rtpengine: ${one}, health_check_interval_secs: 1 }`
+      const siphon = await serve(t, { script: 'media-proxy.ts', yaml: media })
+      const [alice, bob] = [await SipPeer.open(siphon.sip), await SipPeer.open(siphon.sip)]
+      const [a, b] = [await RtpParty.open(), await RtpParty.open()]
+      t.after(() => [alice, bob, a, b].forEach((party) => party.close()))
+      await register(siphon.sip, 'sip:bob@example.com', bob.contact)
+      bob.onRequest = (request) => {
+        if (request.method === 'BYE') bob.answer(request, 200)
+        if (request.method !== 'INVITE') return
+        b.hear(request.body)
+        const routes = request.headers.all('record-route').map((route) => ['Record-Route', route] as const)
+        bob.answer(request, 200, { headers: routes, body: b.sdp, contentType: 'application/sdp' })
+      }
+      const unknown = a.sdp.replace(' RTP/AVP 0', ' RTP/AVP 96').replace('rtpmap:0 PCMU', 'rtpmap:96 odd')
+      for (const sdp of [undefined, unknown]) {
+        const refused = alice.invite('sip:bob@example.com', sdp === undefined ? {} : { sdp })
+        assert.equal((await refused.final()).status, 488)
+      }
+      const call = alice.invite('sip:bob@example.com', { sdp: a.sdp })
+      const answer = await call.final()
+      a.hear(answer.body)
+      await until('both to hear', () => {
+        a.send('hello')
+        b.send('hello')
+        return a.received.length > 0 && b.received.length > 0
+      })
+      assert.deepEqual(await engine.calls(), [call.callId])
+      assert.equal(await call.bye(answer), 200)
+      await until('no call at rtpengine', async () => (await engine.calls()).length === 0)
+      await settles(siphon, 'media_anchored_total{result="ok"}', 1)
+
+      await engine.process.stop('SIGKILL')
+      await settles(siphon, 'siphon_rtpengine_instances_up', 0)
+      assert.equal((await alice.invite('sip:bob@example.com', { sdp: a.sdp }).final()).status, 503)
+      await settles(siphon, 'media_anchored_total{result="no_instance"}', 1)
+    },
+  )
 
   it('timer.ts: pushes the health of the node', async (t) => {
     const pushes: unknown[] = []
