@@ -10,6 +10,7 @@ import { startRtpengine, type Rtpengine } from '../support/rtpengine.ts'
 import { calleeBye, finalTo, SipPeer, type OutgoingInvite } from '../support/sip-peer.ts'
 import { freePort, startSiphon, type Siphon } from '../support/siphon.ts'
 import { runCaller, startCallee } from '../support/sipp.ts'
+import { BROWSER } from '../sip/sdp/samples.ts'
 
 /** Calls through a real rtpengine, anchored by a proxy script. */
 
@@ -144,7 +145,7 @@ describe('media through rtpengine', { skip }, () => {
     }
     await until('reports to be scored', scored)
     const streams = await engine.ask({ command: 'query', 'call-id': call.callId })
-    assert.equal(await call_bye(call, answer), 200)
+    assert.equal(await hangUp(call, answer), 200)
     await none()
     await until('the record', () => siphon.records().length === 1)
     const media = siphon.records()[0]?.['media'] as Record<string, unknown> & {
@@ -206,7 +207,7 @@ describe('media through rtpengine', { skip }, () => {
       b.received.length = 0
       await talk(a, b)
       assert.equal(a.unreadable + b.unreadable, 0)
-      assert.equal(await call_bye(call, answer), 200)
+      assert.equal(await hangUp(call, answer), 200)
       await none()
     }
   })
@@ -233,8 +234,47 @@ describe('media through rtpengine', { skip }, () => {
     await talk(a, b)
     const { tags } = await engine.ask({ command: 'query', 'call-id': call.callId })
     assert.match(JSON.stringify(tags), new RegExp(`"local port":${port}`))
-    assert.equal(await call_bye(call, answer), 200)
+    assert.equal(await hangUp(call, answer), 200)
     await none()
+  })
+
+  it('gives a browser what a browser needs, and a phone what a phone understands', async (t) => {
+    const [phone] = await parties(t, false, false)
+    const simple = phone.sdp.replace('a=rtcp-mux\r\n', '')
+    const browser = (setup: string): string =>
+      BROWSER.slice(0, BROWSER.indexOf('m=video'))
+        .replace('a=group:BUNDLE 0 1 2\r\n', '')
+        .replace('a=setup:actpass', `a=setup:${setup}`)
+    const plain = (sdp: string): void => {
+      assert.match(sdp, /m=audio \d+ RTP\/AVP /)
+      assert.doesNotMatch(sdp, /a=(?:ice-|candidate|fingerprint|setup|crypto|rtcp-mux)/)
+    }
+    const secure = (sdp: string): void => {
+      assert.match(sdp, /m=audio \d+ UDP\/TLS\/RTP\/SAVPF /)
+      for (const name of ['ice-ufrag', 'ice-pwd', 'candidate', 'fingerprint', 'setup', 'rtcp-mux']) {
+        assert.match(sdp, new RegExp(`a=${name}`), name)
+      }
+      assert.doesNotMatch(sdp, /a=crypto/)
+    }
+    for (const [profile, offer, answered] of [
+      ['ws_to_rtp', browser('actpass'), simple],
+      ['rtp_to_ws', simple, browser('active')],
+    ] as const) {
+      const call = invite(offer, [`X-Profile: ${profile}`])
+      const offered = await arrived(call)
+      const routes = offered.headers.all('record-route').map((r) => ['Record-Route', r] as const)
+      callee.answer(offered, 200, { headers: routes, body: answered, contentType: 'application/sdp' })
+      const answer = await call.final()
+      if (profile === 'ws_to_rtp') {
+        plain(offered.body)
+        secure(answer.body)
+      } else {
+        secure(offered.body)
+        plain(answer.body)
+      }
+      assert.equal(await hangUp(call, answer), 200)
+      await none()
+    }
   })
 
   it('deletes media after CANCEL, a refusal, a failed script and silence', async (t) => {
@@ -309,7 +349,7 @@ describe('media through rtpengine', { skip }, () => {
     assert.equal((record?.['media'] as Record<string, unknown> | null)?.['instance'], engine.address)
   })
 
-  async function call_bye(call: OutgoingInvite, answer: Response): Promise<number> {
+  async function hangUp(call: OutgoingInvite, answer: Response): Promise<number> {
     callee.onRequest = (request) => {
       if (request.method === 'BYE') callee.answer(request, 200)
     }
