@@ -195,8 +195,8 @@ export class Engine {
   salvage(): void {
     try {
       this.#calls.closeAll('server')
-      this.#media?.releaseRecords()
     } finally {
+      this.#media?.releaseRecords()
       this.#outbox.flush()
     }
   }

@@ -20,6 +20,7 @@ import { proxy, rtpengine } from 'siphon'
 proxy.onRequest(async (request) => {
   if (request.inDialog) {
     if (!request.looseRoute()) return request.reply(404)
+    if (request.method === 'INFO') return request.reply(200, 'OK', { body: JSON.stringify(await told(request)) })
     const media = request.method === 'INVITE' ? await rtpengine.offer(request) : null
     return media?.ok === false ? request.reply(500, media.what) : request.relay()
   }
@@ -30,6 +31,21 @@ proxy.onRequest(async (request) => {
   return request.relay('sip:' + request.getHeader('X-Target'))
 })
 
+const verbs = {
+  ping: () => rtpengine.ping(),
+  query: (request) => rtpengine.query(request),
+  block: (request) => rtpengine.blockMedia(request, { party: 'caller' }),
+  unblock: (request) => rtpengine.unblockMedia(request, { party: 'caller' }),
+  silence: (request) => rtpengine.silenceMedia(request),
+  unsilence: (request) => rtpengine.unsilenceMedia(request),
+  dtmf: (request) => rtpengine.playDtmf(request, '5', { party: 'callee' }),
+  play: (request) => rtpengine.playMedia(request, { file: '/nowhere.wav' }),
+  sound: (request) => rtpengine.playMedia(request, { blob: Buffer.from(request.getHeader('X-Sound'), 'base64') }),
+  record: (request) => rtpengine.startRecording(request),
+  delete: (request) => rtpengine.delete(request),
+}
+const told = (request) => verbs[request.getHeader('X-Do')](request)
+
 proxy.onReply(async (request, reply) => {
   const media = await rtpengine.answer(reply)
   if (!media.ok) return reply.reject(500, media.what)
@@ -38,6 +54,24 @@ proxy.onReply(async (request, reply) => {
 `
 
 const skip = missing('rtpengine', 'sipp')
+
+/** A WAV file of 8 kHz, 16 bits, mono, every sample 0x2121. */
+function wave(samples: number): Buffer {
+  const wav = Buffer.alloc(44 + samples * 2, 0x21)
+  wav.write('RIFF', 0, 'latin1')
+  wav.writeUInt32LE(wav.length - 8, 4)
+  wav.write('WAVEfmt ', 8, 'latin1')
+  wav.writeUInt32LE(16, 16)
+  wav.writeUInt16LE(1, 20)
+  wav.writeUInt16LE(1, 22)
+  wav.writeUInt32LE(8_000, 24)
+  wav.writeUInt32LE(16_000, 28)
+  wav.writeUInt16LE(2, 32)
+  wav.writeUInt16LE(16, 34)
+  wav.write('data', 36, 'latin1')
+  wav.writeUInt32LE(samples * 2, 40)
+  return wav
+}
 
 interface Call {
   readonly invite: OutgoingInvite
@@ -277,6 +311,71 @@ describe('media through rtpengine', { skip }, () => {
     }
   })
 
+  it('does what scripts ask of it during a call', async (t) => {
+    const [a, b] = await parties(t, false, false)
+    const { invite: call, answer } = await connect(a, b)
+    await talk(a, b)
+    const tell = async (verb: string, headers: readonly string[] = []): Promise<unknown> => {
+      const info = call.inDialog('INFO', answer, [`X-Do: ${verb}`, ...headers])
+      caller.send(info)
+      await finalTo(caller, info)
+      const { body } = await caller.heard(
+        'the answer',
+        (m): m is Response =>
+          m.kind === 'response' && m.cseq.number === info.cseq.number && m.callId === call.callId,
+      )
+      return JSON.parse(body) as unknown
+    }
+    const hears = (party: RtpParty, from: RtpParty, mark: string): Promise<boolean> =>
+      until('a packet', () => {
+        from.send(mark)
+        return party.received.some((p) => p.subarray(0, mark.length).toString() === mark)
+      })
+    const ok = { ok: true, answer: { result: 'ok' } }
+    assert.equal(await tell('ping'), true)
+    const { answer: known } = (await tell('query')) as { answer: { tags: object } }
+    assert.equal(Object.keys(known.tags).length, 2)
+
+    assert.deepEqual(await tell('block'), ok)
+    // The callee hears nothing of the caller, who hears the callee: what is lost has had its time.
+    const before = b.received.length
+    for (let i = 0; i < 5; i++) {
+      a.send('blocked')
+      await hears(a, b, `through-${i}`)
+    }
+    assert.equal(b.received.length, before)
+    assert.deepEqual(await tell('unblock'), ok)
+    await hears(b, a, 'again')
+
+    assert.deepEqual(await tell('silence'), ok)
+    // Silence in PCMU is 0xff, whatever was sent.
+    await until('silence', () => {
+      a.send('hush')
+      return b.received.at(-1)?.every((byte) => byte === 0xff)
+    })
+    assert.deepEqual(await tell('unsilence'), ok)
+    await hears(b, a, 'loud')
+
+    // 200 ms of one value: ten packets, in PCMU.
+    const sound = await tell('sound', [`X-Sound: ${wave(1_600).toString('base64')}`])
+    assert.deepEqual(sound, { ok: true, answer: { duration: 200, result: 'ok' } })
+    await until('the sound', () => a.received.filter((p) => p.every((byte) => byte === 0x9f)).length === 10)
+    assert.deepEqual(await tell('dtmf'), ok)
+    assert.deepEqual(await tell('record'), ok)
+    // There is no such file, and this engine says so in its own words.
+    assert.equal(((await tell('play')) as { reason: string }).reason, 'refused')
+    assert.equal(await tell('delete'), true)
+    assert.deepEqual(await engine.calls(), [])
+    assert.equal(await tell('delete'), false)
+    assert.equal(((await tell('query')) as { reason: string }).reason, 'no_session')
+    assert.equal(await hangUp(call, answer), 200)
+    await none()
+    const recorded = await until('the record', () =>
+      siphon.records().find((r) => r['call_id'] === call.callId),
+    )
+    assert.equal((recorded['media'] as Record<string, unknown> | null)?.['codec'], 'PCMU/8000')
+  })
+
   it('deletes media after CANCEL, a refusal, a failed script and silence', async (t) => {
     const [a] = await parties(t, false, false)
     callee.onRequest = (request) => {
@@ -387,6 +486,38 @@ describe('two rtpengines, one of which is killed', { skip }, () => {
     await until('both to be up', async () => (await siphon.metric('siphon_rtpengine_instances_up')) === 2)
     assert.equal(await down(), false)
 
+    const peer = await SipPeer.open(siphon.sip)
+    t.after(() => peer.close())
+    const pairs: { a: RtpParty; b: RtpParty; call: OutgoingInvite; answer: Response }[] = []
+    for (let i = 0; i < 2; i++) {
+      const [a, b] = [await RtpParty.open(), await RtpParty.open()]
+      t.after(() => [a, b].forEach((party) => party.close()))
+      peer.onRequest = (request) => {
+        if (request.method === 'BYE') peer.answer(request, 200)
+        if (request.method !== 'INVITE') return
+        b.hear(request.body)
+        const routes = request.headers.all('record-route').map((r) => ['Record-Route', r] as const)
+        peer.answer(request, 200, { headers: routes, body: b.sdp, contentType: 'application/sdp' })
+      }
+      const headers = [`X-Target: 127.0.0.1:${peer.port}`]
+      const call = peer.invite('sip:bob@example.com', { sdp: a.sdp, headers })
+      const answer = await call.final()
+      a.hear(answer.body)
+      pairs.push({ a, b, call, answer })
+    }
+    const [survivor] = await stays.calls()
+    const pair = pairs.find(({ call }) => call.callId === survivor)
+    assert.ok(pair)
+    const talks = async (): Promise<void> => {
+      const [atA, atB] = [pair.a.received.length, pair.b.received.length]
+      await until('RTP both ways', () => {
+        pair.a.send('x')
+        pair.b.send('x')
+        return pair.a.received.length > atA && pair.b.received.length > atB
+      })
+    }
+    await talks()
+
     const calls = 250
     const load = runCaller({
       target: siphon.target,
@@ -405,6 +536,7 @@ describe('two rtpengines, one of which is killed', { skip }, () => {
     assert.ok(Math.abs(kept.length - (await dies.calls()).length) <= 5)
     dies.process.child.kill('SIGKILL')
     await dies.process.exited
+    await talks()
     await until('the alert to be true', down)
     assert.equal(await siphon.metric('siphon_rtpengine_instances_up'), 1)
     assert.equal(await siphon.metric(`siphon_rtpengine_instance_up{address="127.0.0.1:${ports[1]}"}`), 0)
@@ -419,11 +551,13 @@ describe('two rtpengines, one of which is killed', { skip }, () => {
     const result = await load
     assert.equal(result.successful, calls)
     assert.equal(result.failed, 0)
+    await talks()
+    for (const { call, answer } of pairs) assert.equal(await call.bye(answer), 200)
     await until('no call', async () => (await siphon.metric('siphon_calls_active')) === 0)
     await until('no session', async () => (await siphon.metric('siphon_media_sessions_active')) === 0)
     assert.deepEqual(await stays.calls(), [])
     assert.deepEqual(await revived.calls(), [])
-    await until('records', () => siphon.records().length === calls)
+    await until('records', () => siphon.records().length === calls + 2)
     const by = (address: string): number =>
       siphon.records().filter((r) => (r['media'] as Record<string, unknown> | null)?.['instance'] === address)
         .length

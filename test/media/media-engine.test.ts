@@ -83,6 +83,20 @@ describe('a call with media', () => {
     assert.ok(lab.commands('delete').length > 0)
   })
 
+  it('loses no record when its Call-ID is used again while the figures are awaited', () => {
+    const lab = started()
+    lab.answers.set(1, (command, one) => (command['command'] === 'query' ? null : healthy(command, one)))
+    for (let i = 1; i <= 2; i++) {
+      const call = lab.start('same')
+      lab.offer(call)
+      lab.clock.advance(5)
+      lab.end(call)
+      assert.equal(lab.records.length, i - 1)
+    }
+    lab.clock.advance(1_000)
+    assert.equal(lab.records.length, 2)
+  })
+
   it('without media, or without an offer that was accepted, has its record at once', () => {
     const lab = started()
     lab.answers.set(1, () => ({ result: 'error', 'error-reason': 'Failed to parse SDP' }))
