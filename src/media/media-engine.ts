@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import type { CallRecord, MediaFigures } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
-import { figuresOf } from './figures.ts'
+import { Departures } from './departures.ts'
 import { choose, Instance, type InstanceOptions } from './instance.ts'
 import { NgClient, type NgAnswer } from './ng-client.ts'
 import { Prober } from './prober.ts'
@@ -45,13 +45,11 @@ export class MediaEngine {
   readonly #prober: Prober
   readonly #records: MediaRecords
   readonly #sessions = new Map<string, Session>()
-  /** Sessions of calls that are over, until they are deleted. */
-  readonly #leaving = new Set<Session>()
+  readonly #departures: Departures
   /** Call attempts that are open, by Call-ID: an upstream fork has several. */
   readonly #open = new Map<string, number>()
   /** Of sessions that a script has deleted before the end of their calls. */
   readonly #figures = new Map<string, MediaFigures | null>()
-  #onIdle: (() => void) | null = null
 
   constructor(options: MediaEngineOptions) {
     this.#o = options
@@ -59,6 +57,7 @@ export class MediaEngine {
     this.instances = options.instances.map((i) => new Instance(i))
     this.client = new NgClient(options)
     this.#prober = new Prober({ clock, spine, client: this.client, instances: this.instances, intervalMs })
+    this.#departures = new Departures(this.client, this.#prober)
     this.#records = new MediaRecords(clock)
     spine.callStarted.subscribe(({ callId }) => this.#open.set(callId, (this.#open.get(callId) ?? 0) + 1))
     spine.callEnded.subscribe((record) => this.#ended(record))
@@ -66,7 +65,7 @@ export class MediaEngine {
 
   /** Media sessions that an instance holds for us: `siphon_media_sessions_active`. */
   get sessions(): number {
-    return this.#sessions.size + this.#leaving.size
+    return this.#sessions.size + this.#departures.size
   }
 
   /** Tables that must be empty when nothing goes on. */
@@ -84,6 +83,12 @@ export class MediaEngine {
     const { callId } = signal
     if (!this.#open.has(callId)) {
       done({ ok: false, reason: 'call_over', what: 'no call of this Call-ID is open' })
+      return
+    }
+    const leaving = this.#departures.find(callId)
+    if (leaving !== undefined) {
+      // Its `delete` would take the new one along.
+      leaving.onGone.push(() => this.offer(signal, done))
       return
     }
     let session = this.#sessions.get(callId)
@@ -179,15 +184,13 @@ export class MediaEngine {
   async close(): Promise<void> {
     this.#prober.close()
     for (const session of this.#sessions.values()) this.#leave(session, () => undefined)
-    if (this.#leaving.size > 0) {
-      await new Promise<void>((done) => {
-        const timer = this.#o.clock.startTimer(CLOSE_MS, done)
-        this.#onIdle = () => {
-          timer.cancel()
-          done()
-        }
+    await new Promise<void>((done) => {
+      const timer = this.#o.clock.startTimer(CLOSE_MS, done)
+      this.#departures.whenIdle(() => {
+        timer.cancel()
+        done()
       })
-    }
+    })
     this.#records.release()
     await this.client.close()
   }
@@ -201,30 +204,58 @@ export class MediaEngine {
     const { instance } = session
     tried.add(instance)
     this.#ask(session, this.#command('offer', session, signal), (answer) => {
-      if (answer.outcome === 'ok') session.established = true
-      else if (!session.established) {
-        // It may have heard us and only not been heard: what it made of the offer must not stay.
-        if (session.instance === instance) this.#tell(instance, session.callId)
-        const next = movesOn(answer) && !session.over ? this.#next(session, instance, tried) : null
-        if (next !== null) {
-          session.instance = next
-          this.#tryOffer(session, signal, tried, done)
-          return
-        }
-        if (session.busy === 0) this.#forget(session)
-        if (movesOn(answer)) {
-          done({ ...NO_INSTANCE, what: `${NO_INSTANCE.what}: ${answer.what}` })
-          return
-        }
+      const accepted = answer.outcome === 'ok'
+      if (accepted && !session.established) {
+        session.established = true
+        session.instance = instance
       }
-      done(resultOf(session, answer))
+      if (!session.established) this.#refused(session, instance, signal, tried, answer, done)
+      else if (session.instance === instance) done(resultOf(session, answer))
+      else {
+        // Another offer of the call, made at the same time, was accepted elsewhere: that is where the call is.
+        if (accepted) this.#departures.tell(instance, session.callId)
+        this.#tryOffer(session, signal, tried, done)
+      }
     })
   }
 
+  /** No offer of the call was accepted yet: another instance may do, and what this one made of it must not stay. */
+  #refused(
+    session: Session,
+    instance: Instance,
+    signal: Signal,
+    tried: Set<Instance>,
+    answer: NgAnswer,
+    done: (result: MediaResult) => void,
+  ): void {
+    const { callId } = session
+    const next = movesOn(answer) && !session.over ? this.#next(session, tried) : null
+    if (next !== null) {
+      this.#departures.tell(instance, callId)
+      session.instance = next
+      this.#tryOffer(session, signal, tried, done)
+      return
+    }
+    const result = movesOn(answer)
+      ? { ...NO_INSTANCE, what: `${NO_INSTANCE.what}: ${answer.what}` }
+      : resultOf(session, answer)
+    // Another offer of the call may still be accepted there; when the call is over, it is deleted below.
+    if (session.busy > 0 || session.over) {
+      done(result)
+      return
+    }
+    this.#forget(session)
+    // Who is told no may try again at once, and must not be overtaken by this.
+    if (answer.outcome === 'error') this.#departures.tell(instance, callId, () => done(result))
+    else {
+      this.#departures.tell(instance, callId)
+      done(result)
+    }
+  }
+
   /** Another offer of the same call may have found an instance meanwhile. */
-  #next(session: Session, failed: Instance, tried: Set<Instance>): Instance | null {
-    if (session.instance === failed) return choose(this.instances, tried)
-    return tried.has(session.instance) ? null : session.instance
+  #next(session: Session, tried: Set<Instance>): Instance | null {
+    return tried.has(session.instance) ? choose(this.instances, tried) : session.instance
   }
 
   /** The flags are those of the side that will see the SDP, whichever side began this exchange. */
@@ -250,7 +281,7 @@ export class MediaEngine {
       this.#prober.judge(instance, answer)
       session.busy--
       done(answer)
-      if (session.over && session.busy === 0) this.#delete(session)
+      this.#departures.proceed(session)
     })
   }
 
@@ -277,54 +308,16 @@ export class MediaEngine {
       this.#leave(session, (figures) => this.#records.settle(callId, figures))
     } else {
       // Deleted by the script a moment ago, and its figures under way.
-      for (const leaving of this.#leaving) if (leaving.callId === callId) this.#awaitFigures(leaving)
+      const leaving = this.#departures.find(callId)
+      if (leaving === undefined) return
+      this.#records.expect(callId)
+      leaving.onFigures = (figures) => this.#records.settle(callId, figures)
     }
-  }
-
-  #awaitFigures(session: Session): void {
-    const { callId } = session
-    this.#records.expect(callId)
-    session.onFigures = (figures) => this.#records.settle(callId, figures)
   }
 
   #leave(session: Session, onFigures: (figures: MediaFigures | null) => void): void {
-    session.over = true
-    session.onFigures = onFigures
     this.#sessions.delete(session.callId)
-    this.#leaving.add(session)
-    if (session.busy === 0) this.#delete(session)
-  }
-
-  /** First the figures, then the end: what `delete` alone says depends on the tags it is asked for. */
-  #delete(session: Session): void {
-    if (!this.#leaving.has(session) || session.deleting) return
-    session.deleting = true
-    const { instance, callId, callerTag } = session
-    const gone = (): void => {
-      this.#leaving.delete(session)
-      for (const tell of session.onGone) tell()
-      if (this.#leaving.size === 0) this.#onIdle?.()
-    }
-    if (!session.established) {
-      session.onFigures(null)
-      this.#tell(instance, callId, gone)
-      return
-    }
-    const query = { command: 'query', 'call-id': callId }
-    this.client.ask(instance.address, query, instance.timeoutMs, (answer) => {
-      this.#prober.judge(instance, answer)
-      session.onFigures(answer.outcome === 'ok' ? figuresOf(answer.answer, instance.name, callerTag) : null)
-      this.#tell(instance, callId, gone)
-    })
-  }
-
-  /** `delete` of the whole call, at once instead of after rtpengine's half minute. */
-  #tell(instance: Instance, callId: string, done: () => void = () => undefined): void {
-    const command = { command: 'delete', 'call-id': callId, 'delete delay': 0 }
-    this.client.ask(instance.address, command, instance.timeoutMs, (answer) => {
-      this.#prober.judge(instance, answer)
-      done()
-    })
+    this.#departures.add(session, onFigures)
   }
 
   #forget(session: Session): void {

@@ -97,6 +97,55 @@ describe('a call with media', () => {
     assert.equal(lab.records.length, 2)
   })
 
+  it('begins anew with the same Call-ID only when the old media is gone', () => {
+    const lab = started()
+    const held: (() => void)[] = []
+    lab.answers.set(1, (command, one) => {
+      if (command['command'] !== 'delete') return healthy(command, one)
+      held.push(() => lab.reply({ host: '10.0.0.1', port: 1 }, one.cookie, OK))
+      return null
+    })
+    lab.offer(lab.start('same'))
+    lab.clock.advance(5)
+    lab.end('same')
+    lab.offer(lab.start('same'))
+    lab.clock.advance(50)
+    assert.equal(lab.commands('offer').length, 1)
+    held[0]?.()
+    lab.clock.advance(5)
+    assert.equal(lab.commands('offer').length, 2)
+    assert.deepEqual(
+      lab.results.map((r) => r.ok),
+      [true, true],
+    )
+    assert.equal(lab.commands('delete').length, 1)
+  })
+
+  it('of which two offers are made at once is at one instance in the end', () => {
+    for (const slow of [0, 1]) {
+      const lab = started({ instances: 2 })
+      let seen = 0
+      lab.answers.set(1, (command, one) => {
+        if (command['command'] !== 'offer') return healthy(command, one)
+        return new Set(lab.commands('offer', 1).map((h) => h.cookie)).size === slow + 1 && seen++ >= 0
+          ? null
+          : OK
+      })
+      const call = lab.start()
+      lab.offer(call)
+      lab.offer(call, { viaBranch: 'z9hG4bK2' })
+      lab.clock.advance(5_000)
+      assert.equal(lab.results.length, 2)
+      lab.answer(call)
+      lab.clock.advance(5)
+      const [at] = lab.commands('answer').map((h) => h.port)
+      lab.end(call)
+      lab.clock.advance(5_000)
+      assert.ok(lab.commands('query', at).length > 0)
+      assert.equal(lab.engine.sessions, 0)
+    }
+  })
+
   it('without media, or without an offer that was accepted, has its record at once', () => {
     const lab = started()
     lab.answers.set(1, () => ({ result: 'error', 'error-reason': 'Failed to parse SDP' }))
