@@ -18,6 +18,7 @@ export interface Config {
     /** Timer C, seconds (RFC 3261 §16.6 step 11). */
     readonly timer_c_secs: number
   }
+  readonly security: SecurityConfig
   readonly metrics: {
     /** Null: no listener of its own. */
     readonly prometheus: { readonly listen: Address; readonly path: string } | null
@@ -128,6 +129,33 @@ export interface AuthConfig {
 
 type HashName = 'MD5' | 'SHA-256' | 'SHA-512-256'
 export type DigestAlgorithmName = HashName | `${HashName}-sess`
+
+/** Durations in seconds. */
+export interface SecurityConfig {
+  readonly rate_limit: {
+    readonly max_requests: number
+    readonly window_secs: number
+    readonly ban_duration_secs: number
+  } | null
+  /** Null pieces: the known scanners'. */
+  readonly scanner_block: { readonly user_agents: readonly string[] | null } | null
+  readonly failed_auth_ban: {
+    readonly threshold: number
+    readonly window_secs: number
+    readonly ban_duration_secs: number
+    readonly strong_signal_weight: number
+  } | null
+  /** Addresses and networks, as all lists here. */
+  readonly trusted_cidrs: readonly string[]
+  readonly acl: { readonly allow: readonly string[]; readonly deny: readonly string[] }
+  readonly limits: {
+    readonly max_message_bytes: number
+    readonly max_header_bytes: number
+    readonly max_headers: number
+    readonly max_connections: number
+    readonly max_connections_per_source: number
+  }
+}
 
 export interface AdminConfig {
   readonly listen: Address

@@ -20,6 +20,7 @@ export function crossFaults(blocks: Partial<Blocks>): CrossFault[] {
     ...script(blocks),
     ...registrar(blocks),
     ...authFaults(blocks),
+    ...security(blocks),
     ...admin(blocks),
     ...cdr(blocks),
     ...hep(blocks),
@@ -108,6 +109,27 @@ function registrar({ registrar: r }: Partial<Blocks>): CrossFault[] {
   if (standard > max)
     return [{ path, what: `is more than max_expires (${max})`, instead: `write ${min} to ${max}` }]
   return []
+}
+
+function security({ security: s }: Partial<Blocks>): CrossFault[] {
+  if (s === undefined) return []
+  const faults: CrossFault[] = []
+  const { max_header_bytes: head, max_message_bytes: message } = s.limits
+  if (head > message) {
+    faults.push({
+      path: ['security', 'limits', 'max_header_bytes'],
+      what: 'is more than max_message_bytes',
+      instead: `write ${message} or less`,
+    })
+  }
+  if (s.scanner_block?.user_agents?.length === 0) {
+    faults.push({
+      path: ['security', 'scanner_block', 'user_agents'],
+      what: 'is empty, and nothing would be looked for',
+      instead: 'take it out for the known scanners, or take scanner_block out',
+    })
+  }
+  return faults
 }
 
 function admin({ admin: a }: Partial<Blocks>): CrossFault[] {

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { auth } from './blocks/auth.ts'
+import { security } from './blocks/security.ts'
 import { block, list, optionalBlock } from './block.ts'
 import { media } from './blocks/media.ts'
 import {
@@ -104,6 +105,7 @@ export const blocks = {
       'Timer C: longest time a forwarded INVITE may stay without a new provisional response.',
     ),
   }),
+  security,
   metrics: block('Prometheus metrics.', {
     prometheus: optionalBlock('A listener for scrapes. Absent: none (the admin port serves /metrics too).', {
       listen: required(ipPort('127.0.0.1:9464'), 'IP address and port.'),

@@ -24,6 +24,7 @@ export function settle(blocks: Blocks, file: string, env: Environment): Config {
     registrar: blocks.registrar,
     auth: { ...blocks.auth, realm: blocks.auth.realm ?? local[0] ?? null },
     transaction: blocks.transaction,
+    security: blocks.security,
     metrics: blocks.metrics,
     admin: blocks.admin,
     cdr: cdr(blocks.cdr, absolute),

@@ -4,7 +4,6 @@ import type { KeyPath } from './fault.ts'
 const BLOCKS: readonly string[] = [
   'tls',
   'gateway',
-  'security',
   'session_timer',
   'dialog',
   'cache',
@@ -40,6 +39,8 @@ const KEYS: readonly string[] = [
   'script.include_paths',
   'script.async_pool_size',
   'script.handler_stall_abort_secs',
+  'security.apiban',
+  'security.firewall',
   'registrar.redis',
   'registrar.postgres',
   'registrar.python',

@@ -1,9 +1,10 @@
 import type { Address } from '../base/address.ts'
+import type { SecurityRules } from '../core/security/rules.ts'
 import type { ContactRow } from '../core/registrar-core.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
 import type { ControlMessage, HostMessage } from '../script/conversation.ts'
-import type { ListenerOptions } from '../stack/transport-layer.ts'
+import type { ListenerOptions, TransportLimits } from '../stack/transport-layer.ts'
 import type { MediaStart } from './media-settings.ts'
 import type { Batch } from './outbox.ts'
 
@@ -28,6 +29,8 @@ export interface EngineStart {
     readonly handlersPerWorker: number
   }
   readonly timerCMs: number
+  readonly security: SecurityRules
+  readonly limits: TransportLimits
   readonly cdr: {
     readonly enabled: boolean
     readonly autoEmit: boolean
@@ -54,6 +57,8 @@ export interface EngineLevels {
   readonly connections: { readonly tcp: number }
   readonly proxyDialogSessions: number
   readonly callsActive: number
+  /** Sources banned now. */
+  readonly banned: number
   readonly cdrSessions: number
   readonly registrations: number
   /** Null: no media engine. */
@@ -68,6 +73,16 @@ export interface EngineLevels {
     readonly queued: number
     readonly generation: number
   }
+}
+
+export interface BanRow {
+  readonly source: string
+  readonly reason: string
+  /** Unix ms. */
+  readonly since: number
+  readonly expiresRemaining: number
+  readonly score: number
+  readonly drops: number
 }
 
 export interface CallRow {
@@ -110,6 +125,9 @@ export interface Questions {
   calls: { ask: PageRequest; answer: Rows<CallRow> }
   /** Whether a live call has this id. */
   call: { ask: string; answer: boolean }
+  bans: { ask: PageRequest; answer: Rows<BanRow> }
+  /** An address or a source as `bans` shows it. The source whose ban was lifted; null when there was none. */
+  liftBan: { ask: string; answer: string | null }
   /** From now on new calls are refused. */
   refuseCalls: { ask: { readonly retryAfterSecs: number }; answer: null }
   /** Followed dialogs, and transactions that still await a final response or an ACK. */

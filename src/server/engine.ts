@@ -1,6 +1,7 @@
 import type { Address, Path } from '../base/address.ts'
 import { ByteRingWriter } from '../base/byte-ring.ts'
 import type { Clock } from '../base/clock.ts'
+import { sourceOf } from '../base/network.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import { MediaEngine } from '../media/media-engine.ts'
 import { CallTracker, type CallView } from '../core/calls.ts'
@@ -8,6 +9,8 @@ import { Dispatch } from '../core/dispatch.ts'
 import { ProxyCore } from '../core/proxy-core.ts'
 import { ProxyDialogs } from '../core/proxy-dialogs.ts'
 import { RegistrarCore } from '../core/registrar-core.ts'
+import { Guard } from '../core/security/guard.ts'
+import { watchForSignals } from '../core/security/watch.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import { MetricsWriter } from '../metrics/writer.ts'
 import { HostResolver } from '../net/resolve.ts'
@@ -23,7 +26,8 @@ import { createSpine } from '../spine/spine.ts'
 import { TransactionLayer } from '../stack/transaction-layer.ts'
 import { TransportLayer } from '../stack/transport-layer.ts'
 import { authServices } from './auth-services.ts'
-import type { CallRow, EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
+import { banServices } from './ban-services.ts'
+import type { BanRow, CallRow, EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
 import { listenFault } from './listen-fault.ts'
 import { openMediaSockets } from './media-sockets.ts'
 import { mediaServices } from './media-services.ts'
@@ -50,6 +54,7 @@ export class Engine {
   readonly #dialogs: ProxyDialogs
   readonly #calls: CallTracker
   readonly #media: MediaEngine | null
+  readonly #guard: Guard
   readonly #closers: (() => void)[] = []
 
   constructor(start: EngineStart, world: EngineWorld) {
@@ -61,10 +66,19 @@ export class Engine {
       const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
       outbox.line(line(clock, 'error', `a listener of ${channel} failed: ${what}`))
     })
+    this.#guard = new Guard({
+      clock,
+      spine,
+      rules: start.security,
+      onBan: (isBanned) => this.#transport.cutFrom(isBanned),
+    })
+    watchForSignals(spine, this.#guard)
     this.#transport = new TransportLayer({
       clock,
       identifiers,
       spine,
+      limits: start.limits,
+      gate: this.#guard,
       onMessage: (message, flow) => this.#transactions.onMessage(message, flow),
       onFlowClosed: (flow, error) => this.#transactions.onFlowClosed(flow, error),
     })
@@ -90,6 +104,7 @@ export class Engine {
       services: new Map([
         ...authServices(spine, clock.wallTime()),
         ...(this.#media === null ? [] : mediaServices(this.#media)),
+        ...banServices(this.#guard),
       ]),
       limits: start.script,
       control: world.pool,
@@ -181,6 +196,8 @@ export class Engine {
       removeRegistration: (aor) => this.#registrar.remove(aor),
       calls: ({ cursor, limit }) => this.#callPage(cursor, limit),
       call: (id) => this.#calls.find(id) !== undefined,
+      bans: ({ cursor, limit }) => this.#banPage(cursor, limit),
+      liftBan: (ip) => (this.#guard.unban(ip) ? sourceOf(ip) : null),
       refuseCalls: ({ retryAfterSecs }) => {
         this.#dispatch.drain(retryAfterSecs)
         return null
@@ -208,6 +225,7 @@ export class Engine {
       connections: this.#transport.connections,
       proxyDialogSessions: this.#dialogs.size,
       callsActive: this.#calls.active,
+      banned: this.#guard.banned,
       cdrSessions: this.#cdrSessions(),
       registrations: this.#registrar.registrations,
       media: this.#media && {
@@ -235,6 +253,21 @@ export class Engine {
     return { rows: views.map((view) => this.#callRow(view)), next }
   }
 
+  #banPage(cursor: string | null, limit: number): { rows: BanRow[]; next: string | null } {
+    const bans = this.#guard.page(Number(cursor ?? 0) || 0, limit)
+    const now = this.#clock.now()
+    const rows = bans.map(({ source, reason, since, until, score, drops }) => ({
+      source,
+      reason,
+      since,
+      expiresRemaining: Math.max(0, Math.ceil((until - now) / 1000)),
+      score,
+      drops,
+    }))
+    const last = bans.at(-1)
+    return { rows, next: last !== undefined && bans.length === limit ? String(last.id) : null }
+  }
+
   #callRow(view: CallView): CallRow {
     return {
       id: view.id,
@@ -253,6 +286,7 @@ export class Engine {
     this.host.close()
     this.#registrar.close()
     await this.#media?.close()
+    this.#guard.close()
     await this.#transport.close()
     for (const close of this.#closers) close()
     this.#outbox.flush()

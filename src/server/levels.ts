@@ -22,6 +22,7 @@ export function levelsOf(
     registrations: engine?.registrations ?? null,
     cdrSessions: engine?.cdrSessions ?? null,
     calls: engine?.callsActive ?? null,
+    bannedIps: engine?.banned ?? null,
     transactions: engine?.transactions ?? null,
     connections: engine ? [['tcp', engine.connections.tcp]] : null,
     cdrRecords: sinks.flatMap((s) => CDR_OUTCOMES.map((outcome) => [s.sink, outcome, s[outcome]] as const)),

@@ -12,6 +12,7 @@ import { declarePulled, type Levels } from '../observe/metrics/builtin.ts'
 import { Exposition } from '../observe/metrics/exposition.ts'
 import { CONTENT_TYPES, negotiate } from '../observe/metrics/negotiate.ts'
 import { startThreadProbe } from '../observe/metrics/probe.ts'
+import { declareUdpDrops } from '../observe/metrics/udp-drops.ts'
 import { declareProcess } from '../observe/metrics/process.ts'
 import type { CdrPipeline } from '../observe/cdr/pipeline.ts'
 import type { HepExporter } from '../observe/hep/exporter.ts'
@@ -84,6 +85,7 @@ export class Server {
   #state: ServerState = 'starting'
   #ending: Promise<void> | null = null
   #levels: Levels | null = null
+  #udp: readonly Address[] | null = null
   #scrape: Promise<void> | null = null
 
   constructor(options: ServerOptions) {
@@ -102,6 +104,7 @@ export class Server {
       sharedBytes: () => this.#ring?.byteLength ?? 0,
     })
     declarePulled(this.#reader, () => this.#levels)
+    declareUdpDrops(this.#reader, () => this.#udp)
     this.#reader.attach('control')
     const writer = new MetricsWriter({
       thread: 'control',
@@ -277,7 +280,9 @@ export class Server {
     const link = this.#link
     if (!link) throw new StartError('the engine has stopped')
     try {
-      return await link.ask('listen', null)
+      const listeners = await link.ask('listen', null)
+      this.#udp = listeners.filter((l) => l.protocol === 'udp').map((l) => l.address)
+      return listeners
     } catch (error) {
       throw new StartError(error instanceof Error ? error.message : String(error))
     }

@@ -1,6 +1,7 @@
 import type { Config, ListenAddress } from '../config/config.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
 import type { ListenerOptions } from '../stack/transport-layer.ts'
+import { securityRules, limits } from './security-settings.ts'
 import type { EngineStart } from './conversation.ts'
 import { mediaStart } from './media-settings.ts'
 
@@ -31,6 +32,8 @@ export function engineStart(
       handlerTimeoutMs: script.handler_timeout_secs * 1000,
       handlersPerWorker: script.handlers_per_worker,
     },
+    security: securityRules(config.security),
+    limits: limits(config.security.limits),
     timerCMs: config.transaction.timer_c_secs * 1000,
     cdr: {
       enabled: cdr.enabled,

@@ -230,6 +230,38 @@ export interface LogLine {
   readonly at: number
 }
 
+/** Nobody acknowledged our refusal of an INVITE (RFC 3261 §17.2.1, timer H). */
+export interface InviteUnacknowledged {
+  readonly path: Path
+}
+
+export type DropReason =
+  /** `security.acl` shuts the source out. */
+  | 'acl'
+  | 'banned'
+  /** More requests than `security.rate_limit` lets one source send. */
+  | 'rate_limit'
+  | 'scanner'
+  /** As many connections as there may be, in all or from one source. */
+  | 'connections'
+  | 'connections_per_source'
+  /** A connection was cut: a message took too long, or nothing came at all for too long … */
+  | 'slow_message'
+  | 'idle'
+  /** … or the peer did not read what we sent. */
+  | 'slow_reader'
+
+/** Something from a peer was not taken: a datagram or a message before it was parsed, or a connection. */
+export interface Dropped {
+  readonly reason: DropReason
+  readonly protocol: Protocol
+}
+
+/** A source was banned. */
+export interface Banned {
+  readonly kind: 'rate_limit' | 'failed_auth' | 'script'
+}
+
 export interface ServerMoved {
   readonly to: 'starting' | 'ready' | 'draining' | 'stopped'
 }

@@ -2,10 +2,13 @@ import { Channel } from './channel.ts'
 import type {
   AuthBackendAsked,
   Authenticated,
+  Banned,
   CallDecided,
   CallRecord,
   CallStarted,
+  Dropped,
   FlowMoved,
+  InviteUnacknowledged,
   LogLine,
   MediaCommandDone,
   MediaEngineMoved,
@@ -38,6 +41,9 @@ export interface Spine {
   readonly scriptJobDone: Channel<ScriptJobDone>
   readonly scriptJobShed: Channel<ScriptJobShed>
   readonly scriptFailed: Channel<ScriptFailed>
+  readonly inviteUnacknowledged: Channel<InviteUnacknowledged>
+  readonly dropped: Channel<Dropped>
+  readonly banned: Channel<Banned>
   readonly logged: Channel<LogLine>
   readonly serverMoved: Channel<ServerMoved>
 }
@@ -62,6 +68,9 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     scriptJobDone: new Channel('scriptJobDone', onFault),
     scriptJobShed: new Channel('scriptJobShed', onFault),
     scriptFailed: new Channel('scriptFailed', onFault),
+    inviteUnacknowledged: new Channel('inviteUnacknowledged', onFault),
+    dropped: new Channel('dropped', onFault),
+    banned: new Channel('banned', onFault),
     logged: new Channel('logged', onFault),
     serverMoved: new Channel('serverMoved', onFault),
   }

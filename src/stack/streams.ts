@@ -1,5 +1,7 @@
 import type { Path } from '../base/address.ts'
 import type { Clock, Timer } from '../base/clock.ts'
+import { sourceOf } from '../base/network.ts'
+import { defaultLimits, type Limits } from '../sip/message/limits.ts'
 import { StreamFramer } from '../sip/message/stream-framer.ts'
 import type { StreamFlow } from './flows.ts'
 
@@ -39,21 +41,24 @@ export interface Stream {
 /** The open connections: found by flow or by peer, and swept of those that only hold a place. */
 export class StreamTable {
   readonly #clock: Clock
+  readonly #limits: Limits
   readonly #byPeer = new Map<string, Stream>()
   readonly #all = new Set<Stream>()
-  readonly #perHost = new Map<string, number>()
+  readonly #perSource = new Map<string, number>()
   #sweep: Timer | null = null
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, limits: Limits = defaultLimits) {
     this.#clock = clock
+    this.#limits = limits
   }
 
   get size(): number {
     return this.#all.size
   }
 
+  /** Connections of this address, or of its /64. */
   countFrom(host: string): number {
-    return this.#perHost.get(host) ?? 0
+    return this.#perSource.get(sourceOf(host)) ?? 0
   }
 
   add(flow: StreamFlow, path: Path, connection: Pick<Stream, 'cut' | 'end'>): Stream {
@@ -61,7 +66,7 @@ export class StreamTable {
     const stream: Stream = {
       flow,
       path,
-      framer: new StreamFramer(),
+      framer: new StreamFramer(this.#limits),
       cut: connection.cut,
       end: connection.end,
       openedAt: now,
@@ -73,7 +78,7 @@ export class StreamTable {
     }
     this.#all.add(stream)
     this.#byPeer.set(peerKey(path.remote.host, path.remote.port), stream)
-    this.#perHost.set(path.remote.host, this.countFrom(path.remote.host) + 1)
+    this.#perSource.set(sourceOf(path.remote.host), this.countFrom(path.remote.host) + 1)
     this.#sweep ??= this.#clock.startTimer(SWEEP_MS, () => this.#runSweep())
     return stream
   }
@@ -103,8 +108,8 @@ export class StreamTable {
     this.#forgetPeer(stream)
     const { host } = stream.path.remote
     const left = this.countFrom(host) - 1
-    if (left > 0) this.#perHost.set(host, left)
-    else this.#perHost.delete(host)
+    if (left > 0) this.#perSource.set(sourceOf(host), left)
+    else this.#perSource.delete(sourceOf(host))
     if (this.#all.size === 0) {
       this.#sweep?.cancel()
       this.#sweep = null

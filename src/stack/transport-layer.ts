@@ -7,9 +7,11 @@ import { connectTcp, listenTcp, StreamConnection, type StreamListener, type TcpA
 import { UdpEndpoint } from '../net/udp.ts'
 import { buildResponse } from '../sip/message/build.ts'
 import type { Fault } from '../sip/message/fault.ts'
+import { defaultLimits, type Limits } from '../sip/message/limits.ts'
 import type { Message, Request } from '../sip/message/message.ts'
 import { parseMessage } from '../sip/message/parse.ts'
 import { formatVia, type Via } from '../sip/message/via.ts'
+import type { DropReason } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
 import { DatagramFlow, StreamFlow } from './flows.ts'
 import { StreamTable, type Stream } from './streams.ts'
@@ -25,7 +27,17 @@ export interface ListenerOptions {
 
 export interface TransportLimits {
   readonly maxConnections: number
+  /** See `sourceOf`: of an IPv6 address, its /64. */
   readonly maxConnectionsPerSource: number
+  /** What one message may cost. */
+  readonly message?: Limits
+}
+
+/** Who may send to us. Asked before anything is parsed; what it refuses it has counted. */
+export interface Gate {
+  admit(host: string, protocol: Protocol): boolean
+  /** @param bytes a datagram, or one whole message of a stream */
+  screen(bytes: Buffer, host: string, protocol: Protocol): boolean
 }
 
 export const defaultTransportLimits: TransportLimits = {
@@ -41,6 +53,8 @@ export interface TransportLayerOptions {
   readonly identifiers: Identifiers
   readonly spine: Spine
   readonly limits?: TransportLimits
+  /** Without it, everybody may. */
+  readonly gate?: Gate
   /** Every whole, valid message, requests with their top Via stamped (§18.2.1, RFC 3581 §4). */
   readonly onMessage: (message: Message, flow: Flow) => void
   readonly onFlowClosed: (flow: Flow, error: string | null) => void
@@ -58,6 +72,7 @@ interface Listener {
 export class TransportLayer implements TransportPort {
   readonly #o: TransportLayerOptions
   readonly #limits: TransportLimits
+  readonly #messageLimits: Limits
   readonly #listeners: Listener[] = []
   readonly #streams: StreamTable
   readonly #connecting = new Map<string, ((flow: Flow | null) => void)[]>()
@@ -68,7 +83,8 @@ export class TransportLayer implements TransportPort {
   constructor(options: TransportLayerOptions) {
     this.#o = options
     this.#limits = options.limits ?? defaultTransportLimits
-    this.#streams = new StreamTable(options.clock)
+    this.#messageLimits = this.#limits.message ?? defaultLimits
+    this.#streams = new StreamTable(options.clock, this.#messageLimits)
   }
 
   /** Opens a listener; rejects when its address cannot be had. Returns the address bound (port 0 becomes a real one). */
@@ -78,7 +94,7 @@ export class TransportLayer implements TransportPort {
       options.protocol === 'tcp'
         ? await listenTcp(
             options.address,
-            (host) => this.#admit(host),
+            (host) => this.#admit(host, 'tcp'),
             (socket) => this.#accept(socket),
             (error) => this.#log(`listener: ${error.message}`),
           )
@@ -144,6 +160,11 @@ export class TransportLayer implements TransportPort {
     return then(this.#datagramFlowTo(remote.host, port, local))
   }
 
+  /** Cuts the connections of these peers: they have been banned. */
+  cutFrom(isMeant: (remoteHost: string) => boolean): void {
+    for (const stream of this.#streams) if (isMeant(stream.path.remote.host)) stream.cut('banned')
+  }
+
   /** Stops listening and closes every connection. */
   async close(): Promise<void> {
     const listeners = this.#listeners.splice(0)
@@ -164,11 +185,12 @@ export class TransportLayer implements TransportPort {
   }
 
   #onDatagram(bytes: Buffer, host: string, port: number, local: Address): void {
+    if (this.#o.gate?.screen(bytes, host, 'udp') === false) return
     const first = bytes[0]
     // Keep-alives: CRLF (RFC 5626 §3.5.1 over UDP by common practice), or nothing at all.
     if (first === undefined || (bytes.length <= 4 && (first === 13 || first === 0))) return
     const flow = this.#datagramFlow(host, port, local)
-    const result = parseMessage(bytes.toString('latin1'))
+    const result = parseMessage(bytes.toString('latin1'), this.#messageLimits)
     if (!result.ok) {
       this.#onFault(flow, bytes, result.fault, result.answerable)
       return
@@ -213,9 +235,14 @@ export class TransportLayer implements TransportPort {
 
   // Streams
 
-  #admit(host: string): boolean {
+  #admit(host: string, protocol: Protocol): boolean {
+    if (this.#o.gate?.admit(host, protocol) === false) return false
     const { maxConnections, maxConnectionsPerSource } = this.#limits
-    return this.#streams.size < maxConnections && this.#streams.countFrom(host) < maxConnectionsPerSource
+    const perSource = this.#streams.countFrom(host) >= maxConnectionsPerSource
+    if (!perSource && this.#streams.size < maxConnections) return true
+    const reason = perSource ? 'connections_per_source' : 'connections'
+    this.#o.spine.dropped.publish({ reason, protocol })
+    return false
   }
 
   #accept(socket: Socket): void {
@@ -248,6 +275,8 @@ export class TransportLayer implements TransportPort {
         if (!stream) return
         this.#byConnection.delete(connection)
         this.#streams.remove(stream)
+        const reason = error === null ? undefined : CUT_BY_US.get(error)
+        if (reason) this.#o.spine.dropped.publish({ reason, protocol: stream.path.protocol })
         this.#o.spine.flowClosed.publish({ path: stream.path, error })
         this.#o.onFlowClosed(stream.flow, error)
       },
@@ -264,7 +293,9 @@ export class TransportLayer implements TransportPort {
       }
       completed = true
       const raw = Buffer.from(framed.text, 'latin1')
-      const result = parseMessage(framed.text)
+      const { protocol, remote } = stream.path
+      if (this.#o.gate?.screen(raw, remote.host, protocol) === false) continue
+      const result = parseMessage(framed.text, this.#messageLimits)
       if (framed.what === 'fault') {
         this.#onFault(
           stream.flow,
@@ -349,6 +380,16 @@ function peerHash(host: string, port: number): number {
 }
 
 const PONG = Buffer.from('\r\n')
+
+/** Why a connection was cut, by the words it is cut with. */
+const CUT_BY_US: ReadonlyMap<string, DropReason> = new Map([
+  ['a message took too long', 'slow_message'],
+  ['no message could be read', 'slow_message'],
+  ['idle', 'idle'],
+  ['silent', 'idle'],
+  ['the peer does not read', 'slow_reader'],
+  ['banned', 'banned'],
+])
 
 function asRequest(message: Message): Request | null {
   return message.kind === 'request' ? message : null

@@ -72,7 +72,7 @@ async function startPrometheus(siphon: Siphon, factor: number): Promise<Promethe
         data: { groups: { rules: { name: string; health: string; lastError?: string }[] }[] }
       }
       const rules = body.data.groups.flatMap((g) => g.rules)
-      assert.equal(rules.length, 6)
+      assert.equal(rules.length, 7)
       return rules.filter((r) => r.health !== 'ok').map((r) => `${r.name}: ${r.lastError}`)
     },
     firing: async () => (await query('ALERTS{alertstate="firing"}')).map((a) => a.metric['alertname'] ?? ''),
@@ -120,7 +120,7 @@ describe('alert rules', () => {
   it('each have a summary, a severity and a runbook page that exists', () => {
     const text = readFileSync(`${rules}/siphon.rules.yaml`, 'utf8')
     const alerts = text.split('- alert: ').slice(1)
-    assert.equal(alerts.length, 5)
+    assert.equal(alerts.length, 6)
     for (const alert of alerts) {
       assert.match(alert, /severity: (warning|critical)/)
       assert.match(alert, /summary: ["']/)

@@ -26,6 +26,8 @@ export interface Levels {
   /** Open connections of every transport that has a listener. */
   readonly connections: readonly (readonly [transport: Protocol, open: number])[] | null
   readonly calls: number | null
+  /** Sources banned now, by whatever. */
+  readonly bannedIps: number | null
   readonly scriptGeneration: number | null
   /** Every sink configured × every outcome, 0 included; ever rising. */
   readonly cdrRecords: readonly (readonly [sink: string, outcome: string, records: number])[] | null
@@ -62,6 +64,7 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
   )
   gauge('siphon_cdr_sessions', 'Calls a CDR is open for', (l) => l.cdrSessions)
   gauge('siphon_dialogs_active', 'Dialogs the server knows now', (l) => l.dialogs)
+  gauge('siphon_banned_ips', 'Sources banned now: addresses, and /64 networks of IPv6', (l) => l.bannedIps)
   gauge('siphon_calls_active', 'Call attempts and calls in progress', (l) => l.calls)
   gauge(
     'siphon_script_generation',

@@ -3,6 +3,7 @@ import type { CounterSeries } from '../../metrics/series.ts'
 import type { Counter, MetricsWriter } from '../../metrics/writer.ts'
 import type { CallResult, ScriptFailureReason } from '../../spine/facts.ts'
 import { tapAuth } from './auth-tap.ts'
+import { tapSecurity } from './security-tap.ts'
 import type { Spine } from '../../spine/spine.ts'
 
 type Direction = 'in' | 'out'
@@ -90,6 +91,7 @@ export function attachMetricsTap(spine: Spine, writer: MetricsWriter, options: T
   tapScript(spine, writer)
   tapAuth(spine, writer)
   tapMedia(spine, writer)
+  tapSecurity(spine, writer, transports)
 }
 
 function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly Protocol[]): void {

@@ -1,5 +1,6 @@
 import { declareProcess } from '../../../src/observe/metrics/process.ts'
 import { declarePulled, type Levels } from '../../../src/observe/metrics/builtin.ts'
+import { declareUdpDrops } from '../../../src/observe/metrics/udp-drops.ts'
 import { startThreadProbe } from '../../../src/observe/metrics/probe.ts'
 import { attachMetricsTap } from '../../../src/observe/metrics/tap.ts'
 import { createSpine } from '../../../src/spine/spine.ts'
@@ -18,6 +19,7 @@ const LEVELS: Levels = {
     ['tcp', 7],
   ],
   calls: 8,
+  bannedIps: 2,
   scriptGeneration: 1,
   cdrRecords: [['file', 'delivered', 9]],
   cdrQueues: [['file', 0]],
@@ -36,5 +38,6 @@ export function everything() {
   startThreadProbe(engine, new FakeClock()).stop()
   declareProcess(reader, { version: '0.1.0', startTime: 1_767_225_600.5 })
   declarePulled(reader, () => LEVELS)
+  declareUdpDrops(reader, () => null)
   return { reader, writer, spine }
 }
