@@ -193,26 +193,29 @@ export function requestText(
 /** A bare UDP socket that sends what it is told and keeps what comes. */
 export class RawPhone {
   readonly received: string[] = []
+  readonly host: string
   readonly port: number
   readonly #socket
 
   private constructor(socket: ReturnType<typeof createSocket>) {
     this.#socket = socket
+    this.host = socket.address().address
     this.port = socket.address().port
     socket.on('message', (m) => this.received.push(m.toString('latin1')))
   }
 
-  static open(): Promise<RawPhone> {
+  /** @param host one of our loopback addresses */
+  static open(host = '127.0.0.1'): Promise<RawPhone> {
     const socket = createSocket('udp4')
     return new Promise((done, fail) => {
       socket.once('error', fail)
-      socket.bind(0, '127.0.0.1', () => done(new RawPhone(socket)))
+      socket.bind(0, host, () => done(new RawPhone(socket)))
     })
   }
 
   send(text: string, port: number): void {
     this.#socket.send(
-      Buffer.from(text.replaceAll('OWN', `127.0.0.1:${this.port}`), 'latin1'),
+      Buffer.from(text.replaceAll('OWN', `${this.host}:${this.port}`), 'latin1'),
       port,
       '127.0.0.1',
     )
