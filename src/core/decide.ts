@@ -1,4 +1,4 @@
-import type { ResponseOptions } from '../sip/message/build.ts'
+import { buildResponse, type ResponseOptions } from '../sip/message/build.ts'
 import type { Exchange } from './exchange.ts'
 import type { ProxyCore } from './proxy-core.ts'
 import type { Registrar } from './registrar.ts'
@@ -39,6 +39,10 @@ function carryOut(exchange: Exchange, decision: Decision, proxy: ProxyCore, regi
     case 'relay':
     case 'fork':
       exchange.recordRoute = decision.recordRoute
+      // §17.2.1: the callee may need longer than 200 ms, and every repetition costs more than this 100. An answer of our own
+      // goes without it, so that a forged INVITE gets one datagram for one (the transaction says 100 when a script is slow).
+      if (exchange.request.method === 'INVITE')
+        exchange.respond(buildResponse(exchange.request, 100), 'server')
       proxy.proxy(exchange, decision, verdict)
       break
     case 'reply':

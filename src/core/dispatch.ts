@@ -171,8 +171,6 @@ export class Dispatch implements TransactionUser {
 
   #ask(exchange: Exchange, reservation: Reservation): void {
     const { request, flow, routeConsumed } = exchange
-    // §17.2.1: the script may need longer than 200 ms, and every repetition costs more than this 100.
-    if (request.method === 'INVITE') exchange.respond(buildResponse(request, 100), 'server')
     const { path } = flow
     const job = { kind: 'request', request, response: null, path, routeConsumed, elapsedMs: 0 } as const
     reservation.decide(job, (outcome) => {

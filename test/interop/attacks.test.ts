@@ -18,6 +18,7 @@ proxy.onRequest((request) => {
     request.setHeader('X-Body', request.bodyText.split('|')[0] ?? '')
   }
   request.removeHeader('X-Foo')
+  if (request.ruri.includes('challenge')) return request.reply(401)
   return request.ruri.includes('elsewhere') ? request.reply(403) : request.relay('sip:callee@127.0.0.1:${callee}')
 })
 `
@@ -192,6 +193,17 @@ describe('attacks', () => {
     const answers = caller.received.slice(seen)
     const out = answers.reduce((sum, m) => sum + m.length, 0)
     assert.ok(out <= 3 * text.length, `${out} bytes for ${text.length}`)
+  })
+
+  it('S22: a challenge to an INVITE that nobody acknowledges is sent once', async () => {
+    const invite = requestText('INVITE', 'sip:challenge@127.0.0.1')
+    const callId = /^Call-ID: (.*)$/m.exec(invite)?.[1] ?? ''
+    const answers = (): string[] => caller.received.filter((m) => m.includes(callId))
+    caller.send(invite, siphon.sip)
+    await until('the challenge', () => answers().some((m) => m.startsWith('SIP/2.0 401')))
+    // Timer G would have repeated it twice by then.
+    await new Promise((done) => setTimeout(done, 1_700))
+    assert.equal(answers().length, 1)
   })
 
   it('S23: what a peer says of its own address is overwritten', async () => {
