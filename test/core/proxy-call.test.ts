@@ -250,12 +250,7 @@ describe('how calls end (contract §3, §5)', () => {
     l.receive(request('INVITE'), ALICE)
     l.receive(request('CANCEL', { branch: 'z9hG4bK-INVITE-1' }), ALICE)
     l.run()
-    assert.deepEqual(l.ladder, [
-      `← ${ALICE} INVITE`,
-      `← ${ALICE} CANCEL`,
-      `→ ${ALICE} 200`,
-      `→ ${ALICE} 487`,
-    ])
+    assert.deepEqual(l.ladder, [`← ${ALICE} INVITE`, `← ${ALICE} CANCEL`, `→ ${ALICE} 200`, `→ ${ALICE} 487`])
     assert.deepEqual(
       l.asked.map(({ kind }) => kind),
       ['request', 'cancel'],

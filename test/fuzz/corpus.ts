@@ -18,6 +18,10 @@ const SEEDS: Readonly<Record<string, readonly string[]>> = {
     'sip:a@b;tag=x',
     '<sip:a@b>, "x, y" <sip:c@d?h=1>;+sip.instance="<urn:uuid:0>", *',
   ],
+  digest: [
+    'Digest username="alice", realm="example.com", nonce="0000000f4240aaaaaaaaaaaaaaaa00000000000000000000000000000027", uri="sip:example.com", response="00000000000000000000000000000000", algorithm=MD5, qop=auth, nc=00000001, cnonce="x"',
+    'Basic YTpi, Digest realm="a\\"b", nonce=x, opaque="", stale=true, qop="auth,auth-int", Bearer z',
+  ],
   via: [
     'SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport;received=10.0.0.1',
     'SIP / 2.0 / TCP [2001:db8::1]:5061 ;branch=z9hG4bK2;maddr=h;ttl=3 (comment)',
