@@ -198,7 +198,8 @@ export class ProxyCore {
     const { flowTokens } = this.#o
     const first = request.headers.count('via') === 1 && flowTokens !== undefined
     if (!first) return this.#route(outbound, null, ';lr')
-    const asked = supports(request, 'outbound') && /;\s*reg-id\s*=/i.test(request.headers.first('contact') ?? '')
+    const asked =
+      supports(request, 'outbound') && /;\s*reg-id\s*=/i.test(request.headers.first('contact') ?? '')
     return this.#route(outbound, flowTokens.tokenOf(flow), asked ? ';lr;ob' : ';lr')
   }
 

@@ -89,10 +89,7 @@ export class RegistrarCore implements LocationView, Ways {
     this.#store = new LocationStore(options.clock, (reason, binding) => {
       const { aor } = binding.source
       const event = reason === 'expired' ? 'expired' : 'deregistered'
-      this.#tell(
-        { event, reason, binding },
-        { callId: binding.callId, path: null, fromUri: aor, ruri: aor },
-      )
+      this.#tell({ event, reason, binding }, { callId: binding.callId, path: null, fromUri: aor, ruri: aor })
     })
   }
 

@@ -82,9 +82,7 @@ function mappedAddress({ host, port }: Address, transaction: Buffer): Buffer {
 function ipv6Bytes(text: string): Buffer {
   const [bare = ''] = text.split('%')
   const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(bare)
-  const whole = dotted
-    ? `${dotted[1]}${word(dotted[2], dotted[3])}:${word(dotted[4], dotted[5])}`
-    : bare
+  const whole = dotted ? `${dotted[1]}${word(dotted[2], dotted[3])}:${word(dotted[4], dotted[5])}` : bare
   const [left = '', right] = whole.split('::')
   const groups = (half: string): number[] =>
     half === '' ? [] : half.split(':').map((group) => Number.parseInt(group, 16))

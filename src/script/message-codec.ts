@@ -164,9 +164,9 @@ function readVerdict(reader: BatchReader): Verdict {
     case 'reject':
       return { do: 'reject', code: reader.number(), reason: reader.text() }
     case 'save': {
-        const force = reader.number() === 1
-        const nated = reader.number() === 1
-        return { do: 'save', ...(force ? { force } : {}), ...(nated ? { nated } : {}) }
+      const force = reader.number() === 1
+      const nated = reader.number() === 1
+      return { do: 'save', ...(force ? { force } : {}), ...(nated ? { nated } : {}) }
     }
     case 'pass':
       return { do: 'pass' }

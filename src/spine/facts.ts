@@ -144,13 +144,7 @@ export interface MediaCommandDone {
 export type RegistrationEvent = 'registered' | 'refreshed' | 'deregistered' | 'expired'
 
 /** What made a registration change: a REGISTER, the clock, somebody here, or a flow that carries nothing any more. */
-export type RegistrationReason =
-  | 'request'
-  | 'expired'
-  | 'operator'
-  | 'script'
-  | 'flow_closed'
-  | 'no_answer'
+export type RegistrationReason = 'request' | 'expired' | 'operator' | 'script' | 'flow_closed' | 'no_answer'
 
 export interface RegistrationChanged {
   readonly aor: string

@@ -118,7 +118,9 @@ export class RegistrationStore {
       )
       let last = 0
       for (;;) {
-        const rows = select.all(last).map((row) => ({ ...row, nated: row['nated'] === 1 }) as unknown as BindingRow)
+        const rows = select
+          .all(last)
+          .map((row) => ({ ...row, nated: row['nated'] === 1 }) as unknown as BindingRow)
         if (rows.length === 0) return
         yield rows
         last = rows.at(-1)?.id ?? Infinity
@@ -167,11 +169,14 @@ export class RegistrationStore {
 
   #schedule(ms: number): void {
     if (this.#closed) return
-    this.#timer ??= setTimeout(() => {
-      this.#timer = null
-      const good = this.#write()
-      if (this.#pending.size > 0) this.#schedule(good ? 1 : RETRY_MS)
-    }, this.#failing ? RETRY_MS : ms)
+    this.#timer ??= setTimeout(
+      () => {
+        this.#timer = null
+        const good = this.#write()
+        if (this.#pending.size > 0) this.#schedule(good ? 1 : RETRY_MS)
+      },
+      this.#failing ? RETRY_MS : ms,
+    )
   }
 
   /** One slice of what waits, in one transaction; what could not be written goes on waiting. */
@@ -266,7 +271,10 @@ export class RegistrationStore {
   #failed(what: string, error: unknown): void {
     this.#failures++
     if (!this.#failing) {
-      this.#o.log('error', `registrar.sqlite: ${this.#o.path} ${what}: ${textOf(error)}; registrations go on in memory`)
+      this.#o.log(
+        'error',
+        `registrar.sqlite: ${this.#o.path} ${what}: ${textOf(error)}; registrations go on in memory`,
+      )
     }
     this.#failing = true
   }

@@ -50,7 +50,9 @@ describe('a script decides by what its handlers return', () => {
     assert.deepEqual(verdict(await r.run(job({ method: 'BYE', toTag: 'b' }))), { do: 'relay', target: null })
     const found = decision(await r.run(job({ uri: 'sip:alice@example.com' })))
     assert.deepEqual(found, {
-      verdict: { do: 'fork', targets: ['sip:alice@10.0.0.5:5062'],
+      verdict: {
+        do: 'fork',
+        targets: ['sip:alice@10.0.0.5:5062'],
         contacts: ['7 sip:alice@example.com'],
         strategy: 'parallel',
       },

@@ -29,7 +29,11 @@ export interface ElementOptions {
 }
 
 /** The engine's parts as one network element, with everything that a registrar or an edge proxy does. */
-export function element(room: Lab, name: string, { address, script, registrar: more, keepAlive }: ElementOptions) {
+export function element(
+  room: Lab,
+  name: string,
+  { address, script, registrar: more, keepAlive }: ElementOptions,
+) {
   const { clock, identifiers, spine, domain } = room
   const own = {
     isOurs: (host: string, port: number | null) => host === address.host && (port ?? 5060) === address.port,

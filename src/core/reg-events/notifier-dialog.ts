@@ -98,7 +98,8 @@ function routed({ routes, remoteTarget }: NotifierDialog): {
 } {
   const [first, ...rest] = routes
   const top = first === undefined ? null : parseNameAddr(first)
-  if (first === undefined || top === null || !top.ok) return { uri: remoteTarget, routes, nextHop: remoteTarget }
+  if (first === undefined || top === null || !top.ok)
+    return { uri: remoteTarget, routes, nextHop: remoteTarget }
   const { uri } = top.value
   if (/;lr(?=[;=>?]|$)/i.test(uri)) return { uri: remoteTarget, routes, nextHop: uri }
   return { uri, routes: [...rest, `<${remoteTarget}>`], nextHop: uri }

@@ -69,7 +69,9 @@ export class RegSubscriptions implements Subscriptions {
       return this.#refuse(request, 423, { headers: [['Min-Expires', String(MIN_EXPIRES)]] })
     }
     const expires = Math.min(asked, MAX_EXPIRES)
-    return known === undefined ? this.#begin(request, flow, expires) : this.#renew(known, request, flow, expires)
+    return known === undefined
+      ? this.#begin(request, flow, expires)
+      : this.#renew(known, request, flow, expires)
   }
 
   /** The server goes: every subscriber is told to come back later, elsewhere or here. */
@@ -252,4 +254,3 @@ function expiresOf(request: Request): number {
 function ownText(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')
 }
-

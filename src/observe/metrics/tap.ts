@@ -219,7 +219,14 @@ function tapMedia(spine: Spine, writer: MetricsWriter): void {
 }
 
 const REGISTRATION_EVENTS = ['registered', 'refreshed', 'deregistered', 'expired'] as const
-export const REGISTRATION_ENDS = ['request', 'expired', 'operator', 'script', 'flow_closed', 'no_answer'] as const
+export const REGISTRATION_ENDS = [
+  'request',
+  'expired',
+  'operator',
+  'script',
+  'flow_closed',
+  'no_answer',
+] as const
 const KEEPALIVES = [
   ['crlf', 'answered'],
   ['stun', 'answered'],
@@ -246,11 +253,16 @@ function tapRegistrations(spine: Spine, writer: MetricsWriter): void {
     changed(event).inc()
     if (event === 'deregistered' || event === 'expired') ended(reason).inc()
   })
-  const pings = writer.counter('siphon_nat_keepalives_total', 'Keep-alives of both sides, by method and outcome', {
-    labels: ['method', 'outcome'],
-  })
+  const pings = writer.counter(
+    'siphon_nat_keepalives_total',
+    'Keep-alives of both sides, by method and outcome',
+    {
+      labels: ['method', 'outcome'],
+    },
+  )
   const kept = new Map<string, CounterSeries>()
-  for (const [method, outcome] of KEEPALIVES) kept.set(`${method} ${outcome}`, pings.labels({ method, outcome }))
+  for (const [method, outcome] of KEEPALIVES)
+    kept.set(`${method} ${outcome}`, pings.labels({ method, outcome }))
   spine.keptAlive.subscribe(({ method, outcome }) => kept.get(`${method} ${outcome}`)?.inc())
   const notifies = writer.counter('siphon_notifies_total', 'NOTIFYs sent, by event package and outcome', {
     labels: ['event', 'outcome'],

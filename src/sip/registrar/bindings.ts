@@ -129,7 +129,10 @@ function update<Source>(
   const changes = new Map<number, BindingChange<Source>>()
   const after: Binding<Source>[] = []
   for (const binding of current) {
-    if (context.replaceOthers === true && !contacts.some((contact) => sameContact(binding, contact, outbound)))
+    if (
+      context.replaceOthers === true &&
+      !contacts.some((contact) => sameContact(binding, contact, outbound))
+    )
       changes.set(binding.id, { event: 'deregistered', binding })
     else after.push(binding)
   }

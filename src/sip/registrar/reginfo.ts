@@ -1,12 +1,6 @@
 /** The body of a reg-event NOTIFY: application/reginfo+xml, RFC 3680 §5. Pure text, binary text in and out. */
 
-export type ContactEvent =
-  | 'registered'
-  | 'created'
-  | 'refreshed'
-  | 'expired'
-  | 'deactivated'
-  | 'unregistered'
+export type ContactEvent = 'registered' | 'created' | 'refreshed' | 'expired' | 'deactivated' | 'unregistered'
 
 export interface ReginfoContact {
   readonly id: number
