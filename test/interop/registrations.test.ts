@@ -4,7 +4,7 @@ import { root, start } from '../support/programs.ts'
 import { startSiphon } from '../support/siphon.ts'
 
 const full = process.env['SIPHON_FULL'] === '1'
-const count = full ? 20_000 : 2_000
+const count = full ? 100_000 : 5_000
 
 describe('registrations', () => {
   it(`takes ${count} addresses-of-record, lists them page by page, and forgets whom it is told to`, async () => {
