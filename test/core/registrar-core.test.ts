@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { rowOf } from '../../src/core/binding-rows.ts'
 import { RegistrarCore, type RegistrarCoreOptions } from '../../src/core/registrar-core.ts'
 import type { Response } from '../../src/sip/message/message.ts'
+import type { BindingRow } from '../../src/spine/bindings.ts'
 import type { RegistrationChanged } from '../../src/spine/facts.ts'
 import { createSpine } from '../../src/spine/spine.ts'
 import { countingIdentifiers } from '../support/counting-identifiers.ts'
@@ -190,6 +192,82 @@ describe('registrar', () => {
     })
     assert.equal(core.contactsOf(BOB), null)
     assert.equal(core.contactsOf('nonsense'), null)
+  })
+
+  describe('flows of RFC 5626', () => {
+    const flowOf = (regId: number): RegisterOptions => ({
+      contacts: [`<sip:a@10.0.0.7>;+sip.instance="<urn:uuid:1>";reg-id=${regId}`],
+      callId: `r${regId}`,
+      headers: [['Supported', 'path, outbound']],
+    })
+
+    it('end with their connection, and no other binding does', () => {
+      const lab = registrar()
+      const [first, second] = [new RecordingFlow('tcp'), new RecordingFlow('tcp')]
+      lab.save(flowOf(1), first)
+      lab.save(flowOf(2), second)
+      lab.save({ contacts: ['<sip:plain@10.0.0.8;transport=tcp>'] }, first)
+      first.closed = true
+      lab.core.onFlowClosed(first)
+      assert.deepEqual(
+        lab.core.lookup('sip:alice@example.com').map(({ uri, regId }) => [uri, regId]),
+        [
+          ['sip:plain@10.0.0.8;transport=tcp', null],
+          ['sip:a@10.0.0.7', 2],
+        ],
+      )
+      assert.equal(lab.facts.at(-1)?.reason, 'flow_closed')
+    })
+
+    it('are closed with the registration, unless another user is on them', () => {
+      const { save, core } = registrar()
+      const closed: string[] = []
+      const [own, shared] = [new RecordingFlow('tcp'), new RecordingFlow('tcp')]
+      Object.assign(own, { close: () => closed.push('own') })
+      Object.assign(shared, { close: () => closed.push('shared') })
+      save(flowOf(1), own)
+      save(flowOf(2), shared)
+      save({ contacts: ['<sip:b@h>'], aor: BOB }, shared)
+      core.remove('sip:alice@example.com')
+      assert.deepEqual(closed, ['own'])
+      core.remove(BOB)
+      assert.deepEqual(closed, ['own', 'shared'])
+    })
+
+    it('of an earlier run are reached by their URI, those over UDP where they came from', () => {
+      const before = registrar()
+      const rows: BindingRow[] = []
+      before.core.watch(({ binding }) => rows.push(rowOf(binding, before.clock.wallTime())))
+      before.save(flowOf(1), new RecordingFlow('tcp'))
+      before.save(flowOf(2), new RecordingFlow('udp', '198.51.100.7', 999))
+      const { core } = registrar()
+      assert.equal(core.restore(rows), 2)
+      const ways = core.lookup('sip:alice@example.com').map(({ reference }) => core.wayTo(reference))
+      assert.deepEqual(
+        ways.map((way) => [way?.dead, way?.target?.host, way?.target?.port]),
+        [
+          [false, '198.51.100.7', 999],
+          [false, undefined, undefined],
+        ],
+      )
+      assert.equal(core.registrations, 1)
+    })
+  })
+
+  it('lets one REGISTER take the place of all others when it is forced', () => {
+    const { core, clock } = registrar()
+    const flow = new RecordingFlow()
+    const save = (of: RegisterOptions, force = false): Response =>
+      core.save(registerRequest(of), flow.path, flow, null, { force })
+    for (let i = 0; i < 10; i++) save({ contacts: [`<sip:a${i}@h>`], cseq: i + 1 })
+    assert.equal(save({ contacts: ['<sip:new@h>'], cseq: 20 }).status, 403)
+    assert.equal(save({ contacts: ['<sip:new@h>'], cseq: 21 }, true).status, 200)
+    assert.deepEqual(
+      core.lookup('sip:alice@example.com').map(({ uri }) => uri),
+      ['sip:new@h'],
+    )
+    core.close()
+    assert.equal(clock.pendingTimers, 0)
   })
 
   describe('connections', () => {

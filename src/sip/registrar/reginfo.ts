@@ -58,9 +58,12 @@ function contactLines(contact: ReginfoContact): string[] {
  * that are not are replaced, so that one odd phone spoils no document.
  */
 function attribute(text: string): string {
-  return utf8(text)
-    .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f]/g, '?')
-    .replace(/[&<>"]/g, (c) => ENTITIES[c] ?? c)
+  return (
+    utf8(text)
+      // oxlint-disable-next-line no-control-regex
+      .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f]/g, '?')
+      .replace(/[&<>"]/g, (c) => ENTITIES[c] ?? c)
+  )
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -71,6 +74,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 }
 
 const WELL_FORMED =
+  // oxlint-disable-next-line no-control-regex
   /^(?:[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})*$/
 
 function utf8(text: string): string {
