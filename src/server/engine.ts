@@ -121,7 +121,6 @@ export class Engine {
         ...(this.#media === null ? [] : mediaServices(this.#media)),
         ...registrarServices(this.#registrar),
       ]),
-      services: new Map([...authServices(spine, clock.wallTime()), ...registrarServices(this.#registrar)]),
       limits: start.script,
       control: world.pool,
       batchMs: 1,
