@@ -10,6 +10,7 @@ const MAY_IMPORT: Record<string, readonly string[] | 'everything'> = {
   spine: ['base', 'sip'],
   net: ['base'],
   config: ['base'],
+  store: ['base', 'spine'],
   metrics: ['base'],
   stack: ['base', 'sip', 'spine', 'net'],
   core: ['base', 'sip', 'spine', 'stack'],

@@ -14,6 +14,7 @@ export interface Config {
   readonly script: ScriptConfig
   readonly registrar: RegistrarConfig
   readonly auth: AuthConfig
+  readonly nat: NatConfig
   readonly transaction: {
     /** Timer C, seconds (RFC 3261 §16.6 step 11). */
     readonly timer_c_secs: number
@@ -95,7 +96,8 @@ export interface ScriptConfig {
 }
 
 export interface RegistrarConfig {
-  readonly backend: 'memory'
+  readonly backend: 'memory' | 'sqlite'
+  readonly sqlite: { readonly path: string }
   /** Seconds, all three. min ≤ default ≤ max. */
   readonly default_expires: number
   readonly min_expires: number
@@ -103,6 +105,24 @@ export interface RegistrarConfig {
   readonly max_contacts: number
   /** 403 for a user who registers another's address-of-record. */
   readonly enforce_auth_aor_match: boolean
+  readonly path: 'strict' | 'lenient'
+  /** In angle brackets. */
+  readonly service_route: readonly string[]
+  /** Seconds; 0: not told. */
+  readonly flow_timer_secs: number
+  readonly max_subscriptions: number
+  readonly secret: string | null
+}
+
+export interface NatConfig {
+  readonly fix_contact: boolean
+  readonly keepalive: {
+    readonly enabled: boolean
+    readonly method: 'crlf' | 'null' | 'options'
+    /** Seconds. */
+    readonly interval_secs: number
+    readonly failure_threshold: number
+  }
 }
 
 export interface AuthConfig {

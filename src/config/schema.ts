@@ -3,6 +3,8 @@ import { auth } from './blocks/auth.ts'
 import { security } from './blocks/security.ts'
 import { block, list, optionalBlock } from './block.ts'
 import { media } from './blocks/media.ts'
+import { nat } from './blocks/nat.ts'
+import { registrar } from './blocks/registrar.ts'
 import {
   advertised,
   amount,
@@ -77,27 +79,9 @@ export const blocks = {
       'Heap of one worker, MiB; past it the worker is replaced.',
     ),
   }),
-  registrar: block('Registrations (RFC 3261 §10.3).', {
-    backend: optional(choice(['memory']), 'memory', 'Where bindings are kept.'),
-    default_expires: optional(
-      seconds(1, 31_536_000, true),
-      3600,
-      'Lifetime of a binding that asks for none; from `min_expires` to `max_expires`.',
-    ),
-    min_expires: optional(seconds(0, 31_536_000, true), 60, 'Shorter ones are refused with 423.'),
-    max_expires: optional(seconds(1, 31_536_000, true), 7200, 'Longer ones are shortened to this.'),
-    max_contacts: optional(
-      amount(1, 10_000),
-      10,
-      'Contacts of one address-of-record; further ones are refused with 403.',
-    ),
-    enforce_auth_aor_match: optional(
-      flag(),
-      false,
-      'A user whom the script has authenticated registers none but their own address-of-record; 403.',
-    ),
-  }),
+  registrar,
   auth,
+  nat,
   transaction: block('Transactions.', {
     timer_c_secs: optional(
       seconds(1, 3600),

@@ -21,8 +21,12 @@ export function settle(blocks: Blocks, file: string, env: Environment): Config {
     listen: { udp: listen.udp.map(advertise), tcp: listen.tcp.map(advertise) },
     domain: { local },
     script: { ...blocks.script, path: absolute(blocks.script.path), ...pool(blocks.script) },
-    registrar: blocks.registrar,
     auth: { ...blocks.auth, realm: blocks.auth.realm ?? local[0] ?? null },
+    registrar: {
+      ...blocks.registrar,
+      sqlite: { path: absolute(blocks.registrar.sqlite.path) },
+    },
+    nat: blocks.nat,
     transaction: blocks.transaction,
     security: blocks.security,
     metrics: blocks.metrics,

@@ -7,7 +7,6 @@ const BLOCKS: readonly string[] = [
   'session_timer',
   'dialog',
   'cache',
-  'nat',
   'b2bua',
   'memory',
   'registrant',
@@ -45,6 +44,7 @@ const KEYS: readonly string[] = [
   'registrar.postgres',
   'registrar.python',
   'registrar.liveness',
+  'nat.crlf_keepalive',
   'metrics.prometheus.cors',
   'admin.cors',
   'admin.ui',
@@ -103,8 +103,8 @@ export function takeUnsupported(root: Record<string, unknown>): Unsupported[] {
       ) {
         found.push({
           path: [...path, key],
-          what: 'is not supported yet: registrations are kept in memory only and do not outlive a restart',
-          instead: 'write memory',
+          what: 'is not supported yet',
+          instead: 'write sqlite, to keep registrations over a restart, or memory',
         })
         delete value[key]
       } else walk(child, [...path, key], childPattern)

@@ -33,10 +33,20 @@ interface Arrival {
   readonly failure: LocalFailure
 }
 
+/** Another flow to the same device (RFC 5626 §7). */
+interface Alternate {
+  readonly uri: string
+  readonly contact: string
+}
+
 class Branch implements ClientUser {
   readonly index: number
-  readonly uri: string | null
+  uri: string | null
   readonly nextHop: string | null
+  /** The registered contact that `uri` is. */
+  contact: string | null
+  /** Tried one after another when the flow before has failed, never beside it. */
+  alternates: readonly Alternate[] = []
   transaction: ClientTransaction | null = null
   timerC: Timer | null = null
   /** Its 2xx as the script left it, to be repeated without asking again. */
@@ -44,9 +54,16 @@ class Branch implements ClientUser {
   /** The request it belongs to; after the answer, what waits for repetitions. */
   listener: Listener
 
-  constructor(index: number, uri: string | null, nextHop: string | null, listener: Listener) {
+  constructor(
+    index: number,
+    uri: string | null,
+    contact: string | null,
+    nextHop: string | null,
+    listener: Listener,
+  ) {
     this.index = index
     this.uri = uri
+    this.contact = contact
     this.nextHop = nextHop
     this.listener = listener
   }
@@ -90,12 +107,34 @@ export class ProxiedRequest implements Branches, Listener {
     const first = this.#branches.length
     const branches =
       verdict.do === 'relay'
-        ? [new Branch(first, null, verdict.target, this)]
-        : verdict.targets.map((uri, i) => new Branch(first + i, uri, null, this))
+        ? [new Branch(first, null, null, verdict.target, this)]
+        : this.#branchesTo(verdict, first)
     this.#branches = first === 0 ? branches : [...this.#branches, ...branches]
     const added = this.#branches.length - first
     if (added === 0) this.#exchange.reply(404, 'server')
     else this.#perform(this.#context.add(added, verdict.do === 'fork' ? verdict.strategy : 'parallel'))
+  }
+
+  /** A branch for each target, but one for all flows of a device: it shall not ring twice (RFC 5626 §7). */
+  #branchesTo(
+    { targets, contacts = [] }: Extract<Forwarding, { do: 'fork' }>,
+    first: number,
+  ): readonly Branch[] {
+    const branches: Branch[] = []
+    const devices = new Map<string, Branch>()
+    targets.forEach((uri, i) => {
+      const contact = contacts[i] ?? this.#core.referenceOf(uri, this.#exchange.request.uri)
+      const device = contact === null ? null : this.#core.deviceOf(contact)
+      const same = device === null ? undefined : devices.get(device)
+      if (same !== undefined && contact !== null) {
+        same.alternates = [...same.alternates, { uri, contact }]
+        return
+      }
+      const branch = new Branch(first + branches.length, uri, contact, null, this)
+      branches.push(branch)
+      if (device !== null) devices.set(device, branch)
+    })
+    return branches
   }
 
   cancel(): void {
@@ -169,18 +208,35 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   #launch(branch: Branch): void {
-    const { uri, nextHop } = branch
-    const launch = { original: this.#original, uri, nextHop, exchange: this.#exchange }
+    const { uri, nextHop, contact } = branch
+    const way = contact === null ? null : this.#core.wayTo(contact)
+    const launch = { original: this.#original, uri, nextHop, way, exchange: this.#exchange }
     this.#core.launch(
       launch,
       branch,
       () => this.#context.pending(branch.index),
       (result) => {
-        if (typeof result === 'number')
+        if (typeof result !== 'number') branch.transaction = result
+        else if (!this.#tryNextFlow(branch, result))
           this.#perform(this.#context.failed(branch.index, 'unroutable', result))
-        else branch.transaction = result
       },
     )
+  }
+
+  /**
+   * RFC 5626 §7: another flow of the device, after the one before has failed and the device has not spoken.
+   * @param status of the failure; only 408 and 430 speak of a flow and not of the device
+   */
+  #tryNextFlow(branch: Branch, status: number): boolean {
+    const [next, ...rest] = branch.alternates
+    if (next === undefined || (status !== 408 && status !== 430)) return false
+    if (!this.#context.mayRetry(branch.index)) return false
+    branch.uri = next.uri
+    branch.contact = next.contact
+    branch.alternates = rest
+    branch.transaction = null
+    this.#launch(branch)
+    return true
   }
 
   /** The record names where the answer came from. */
@@ -213,9 +269,12 @@ export class ProxiedRequest implements Branches, Listener {
 
   #take(branch: Branch, response: Response | null, failure: LocalFailure): void {
     if (response === null) {
-      this.#perform(this.#context.failed(branch.index, failure))
+      // A flow that could not be sent on has failed like one that answered nothing.
+      const status = failure === 'timeout' ? 408 : 430
+      if (!this.#tryNextFlow(branch, status)) this.#perform(this.#context.failed(branch.index, failure))
       return
     }
+    if (this.#tryNextFlow(branch, response.status)) return
     const { answer } = branch
     if (answer !== null && response.status < 300 && answer.toTag === response.toTag) {
       this.#exchange.respond(answer, 'callee')
@@ -272,8 +331,12 @@ export class ProxiedRequest implements Branches, Listener {
 
   /** Every branch has failed: the script may know somebody else (§16.7 step 6 otherwise). */
   #settle(best: Failure, failures: readonly Failure[]): void {
-    const response = best.response ?? this.#exchange.build(best.status)
-    if (best.response !== null) best.response.headers.removeFirst('via')
+    // RFC 5626 §5.3: a 430 is for the proxy that knows the device's flows, and that was this one. There are no more.
+    const flowsFailed = best.status === 430 && this.#branches.some(({ contact }) => contact !== null)
+    const response = flowsFailed
+      ? this.#exchange.build(480)
+      : (best.response ?? this.#exchange.build(best.status))
+    if (!flowsFailed && best.response !== null) best.response.headers.removeFirst('via')
     const { method } = this.#exchange.request
     const pass = (): void => this.#pass(best, response, failures)
     const wanted = !this.#exchange.cancelled && this.#core.router.handles('failure', method)
@@ -283,7 +346,8 @@ export class ProxiedRequest implements Branches, Listener {
 
   #pass(best: Failure, response: Response, failures: readonly Failure[]): void {
     aggregateChallenges(response, failures)
-    this.#exchange.respond(upstreamOf(response), causeOf(best.local), best.status)
+    const meant = best.status === 430 ? response.status : best.status
+    this.#exchange.respond(upstreamOf(response), causeOf(best.local), meant)
     this.#perform(this.#context.close())
   }
 

@@ -2,14 +2,18 @@ import type { Clock } from '../base/clock.ts'
 import { formatAddress, type Protocol } from '../base/address.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import type { Request } from '../sip/message/message.ts'
-import { advance, forward, stamp } from '../sip/proxy/forward.ts'
+import { advance, type Forwarding, forward, stamp } from '../sip/proxy/forward.ts'
 import { cookieBranch, loopCookie } from '../sip/proxy/loop.ts'
 import { leadsHere, type Own } from '../sip/proxy/own.ts'
+import { routeUri } from '../sip/proxy/preprocess.ts'
 import { hopsLeft } from '../sip/proxy/validate.ts'
+import { supports } from '../sip/registrar/outbound.ts'
 import type { ClientTransaction, ClientUser, TransactionLayer } from '../stack/transaction-layer.ts'
 import type { Flow, Target, TransportPort } from '../stack/transport.ts'
+import type { Way, Ways } from './binding-ways.ts'
 import { editedRequest } from './edits.ts'
 import type { Exchange } from './exchange.ts'
+import { FlowTokens } from './flow-tokens.ts'
 import { ProxiedRequest } from './proxied-request.ts'
 import { locate, type Resolver } from './target.ts'
 import type { Decision, Router, Verdict } from './verdict.ts'
@@ -32,6 +36,10 @@ export interface ProxyCoreOptions {
    */
   readonly flowFor: (uri: string, called?: string) => Flow | undefined
   readonly timerCMs?: number
+  /** Registered contacts; absent: every URI is only a URI. */
+  readonly ways?: Ways
+  /** Names for flows in Path and Record-Route; absent: none are named there. */
+  readonly flowTokens?: FlowTokens
 }
 
 /** What a branch gets after the wish to send it. */
@@ -41,6 +49,8 @@ export interface Launch {
   readonly uri: string | null
   /** A next hop that overrides the Route set. */
   readonly nextHop: string | null
+  /** How the contact is reached that `uri` is; null when it is none. */
+  readonly way: Way | null
   readonly exchange: Exchange
 }
 
@@ -72,13 +82,18 @@ export class ProxyCore {
    * @param wanted asked again when a name has been resolved: false when the branch was given up meanwhile
    */
   launch(
-    { original, uri, nextHop, exchange }: Launch,
+    { original, uri, nextHop, way, exchange }: Launch,
     user: ClientUser,
     wanted: () => boolean,
     then: (result: ClientTransaction | number) => void,
   ): void {
-    const forwarding = forward(original, uri, nextHop)
-    this.#find(forwarding.nextHop, exchange.request.uri, (target) => {
+    if (way?.dead === true) return then(430)
+    const forwarding = forward(original, uri, nextHop, way?.routes)
+    const edge = uri === null && nextHop === null ? exchange.edge : null
+    const fixed = way?.target ?? edge ?? this.#ownRoute(forwarding)
+    if (typeof fixed === 'number') return then(fixed)
+    const pin = way?.pinned === true || edge !== null
+    this.#find(forwarding.nextHop, exchange.request.uri, fixed, (target) => {
       if (!wanted()) return
       if (typeof target === 'number') {
         then(target)
@@ -87,18 +102,39 @@ export class ProxyCore {
       const { request } = forwarding
       const branch = cookieBranch(this.#o.identifiers.branch(), exchange.cookie)
       const inbound = exchange.flow.path.protocol
-      const routes = exchange.recordRoute ? this.#recordRoutes(inbound, target.protocol) : []
+      if (exchange.addPath) request.headers.prepend('Path', this.#path(exchange, target.protocol))
+      const routes = exchange.recordRoute
+        ? this.#recordRoutes(
+            { protocol: inbound, user: this.#tokenBack(exchange) },
+            { protocol: target.protocol, user: pin ? this.#tokenOn(target) : null },
+          )
+        : []
       stamp(request, this.#via(target.protocol, branch), routes)
       exchange.call?.routedTo(target.host, target.port)
       then(this.#o.layer().request(request, target, user))
     })
+    return undefined
+  }
+
+  /** The reference of a registered contact that a target is; null when it is none. */
+  referenceOf(uri: string, called: string): string | null {
+    return this.#o.ways?.referenceOf(uri, called) ?? null
+  }
+
+  /** Null when the contact is none, or no longer. */
+  wayTo(reference: string): Way | null {
+    return this.#o.ways?.wayTo(reference) ?? null
+  }
+
+  deviceOf(reference: string): string | null {
+    return this.#o.ways?.deviceOf(reference) ?? null
   }
 
   /** §16.11 for an ACK to a 2xx, already preprocessed: on its way, without state and without an answer when it cannot go. */
-  forwardAck(ack: Request): void {
+  forwardAck(ack: Request, edge: Target | null = null): void {
     if (hopsLeft(ack) <= 0) return
     const cookie = loopCookie(ack)
-    this.#find(advance(ack), undefined, (target) => {
+    this.#find(advance(ack), undefined, edge, (target) => {
       // To ourselves it would only come back until its hops are used up.
       if (typeof target === 'number' || leadsHere(this.#o.own, target.host, target.port)) return
       stamp(ack, this.#via(target.protocol, cookieBranch(this.#o.identifiers.branch(), cookie)), [])
@@ -106,24 +142,76 @@ export class ProxyCore {
     })
   }
 
-  #find(hop: string, called: string | undefined, then: (target: Target | number) => void): void {
+  #find(
+    hop: string,
+    called: string | undefined,
+    fixed: Target | null,
+    then: (target: Target | number) => void,
+  ): void {
+    if (fixed !== null) return then(fixed)
     const flow = this.#o.flowFor(hop, called)
     if (flow !== undefined && !flow.closed) {
       const { protocol, remote } = flow.path
-      then({ protocol, host: remote.host, port: remote.port, flow })
-      return
+      return then({ protocol, host: remote.host, port: remote.port, flow })
     }
-    locate(hop, this.#o.resolver, (located) => then(located.ok ? located.target : located.status))
+    return locate(hop, this.#o.resolver, (located) => then(located.ok ? located.target : located.status))
   }
 
   #via(protocol: Protocol, branch: string): string {
     return `SIP/2.0/${protocol.toUpperCase()} ${this.#hostPort(protocol)};branch=${branch}`
   }
 
-  /** One value, or two where the transport changes (RFC 5658 §4): the way in first, the way out on top of it. */
-  #recordRoutes(inbound: Protocol, outbound: Protocol): readonly string[] {
-    if (inbound === outbound) return [`<sip:${this.#hostPort(inbound)}${transportParam(inbound)};lr>`]
-    return [inbound, outbound].map((p) => `<sip:${this.#hostPort(p)}${transportParam(p)};lr;r2=on>`)
+  /**
+   * A contact whose Path begins with us was registered through us: its token leads to the flow without a detour (one node
+   * that is edge and registrar). Takes that Route off.
+   */
+  #ownRoute(forwarding: Forwarding): Target | null | number {
+    const { flowTokens, own } = this.#o
+    const first = flowTokens === undefined ? undefined : forwarding.request.headers.first('route')
+    const uri = first === undefined ? null : routeUri(first)
+    if (flowTokens === undefined || uri?.user == null || !FlowTokens.looksLike(uri.user)) return null
+    if (!leadsHere(own, uri.host, uri.port)) return null
+    forwarding.request.headers.removeFirst('route')
+    const redeemed = flowTokens.redeem(uri.user)
+    return redeemed.ok ? redeemed.target : redeemed.status
+  }
+
+  /**
+   * One value, or two where the transport changes (RFC 5658 §4) or both ends are reached by flows of their own (RFC 5626
+   * §5.3): the way in first, the way out on top of it.
+   */
+  #recordRoutes(inbound: End, outbound: End): readonly string[] {
+    const same = inbound.protocol === outbound.protocol
+    if (same && (inbound.user === null || outbound.user === null)) {
+      return [this.#route(inbound.protocol, inbound.user ?? outbound.user, ';lr')]
+    }
+    return [inbound, outbound].map(({ protocol, user }) => this.#route(protocol, user, ';lr;r2=on'))
+  }
+
+  #route(protocol: Protocol, user: string | null, params: string): string {
+    const at = user === null ? '' : `${user}@`
+    return `<sip:${at}${this.#hostPort(protocol)}${transportParam(protocol)}${params}>`
+  }
+
+  /** RFC 5626 §5.1: the first hop names the flow, and says so (`ob`) to a phone that asked for it. */
+  #path({ request, flow }: Exchange, outbound: Protocol): string {
+    const { flowTokens } = this.#o
+    const first = request.headers.count('via') === 1 && flowTokens !== undefined
+    if (!first) return this.#route(outbound, null, ';lr')
+    const asked =
+      supports(request, 'outbound') && /;\s*reg-id\s*=/i.test(request.headers.first('contact') ?? '')
+    return this.#route(outbound, flowTokens.tokenOf(flow), asked ? ';lr;ob' : ';lr')
+  }
+
+  /** RFC 5626 §5.3: a phone that wants its dialogs on its flow has `ob` in its Contact, and no proxy stands before us. */
+  #tokenBack({ request, flow }: Exchange): string | null {
+    const { flowTokens } = this.#o
+    if (flowTokens === undefined || request.headers.count('via') !== 1) return null
+    return /;ob(?=[;>?=]|$)/i.test(request.headers.first('contact') ?? '') ? flowTokens.tokenOf(flow) : null
+  }
+
+  #tokenOn(target: Target): string | null {
+    return this.#o.flowTokens?.tokenFor(target) ?? null
   }
 
   #hostPort(protocol: Protocol): string {
@@ -133,6 +221,13 @@ export class ProxyCore {
     this.#sentBy.set(protocol, text)
     return text
   }
+}
+
+/** One side of a record-routed dialog. */
+interface End {
+  readonly protocol: Protocol
+  /** The token of its flow; null when its requests find their way. */
+  readonly user: string | null
 }
 
 function transportParam(protocol: Protocol): string {

@@ -276,7 +276,7 @@ const NOTHING: Decision = {
 
 /** Which verdicts a kind of handler may end with. */
 const FITTING: Readonly<Record<Exclude<RunKind, 'timer'>, readonly Decision['verdict']['do'][]>> = {
-  request: ['relay', 'fork', 'reply', 'save'],
+  request: ['relay', 'fork', 'reply', 'save', 'subscribe'],
   reply: ['pass', 'reject', 'drop'],
   failure: ['pass', 'relay', 'fork', 'reply'],
   cancel: [],

@@ -97,6 +97,9 @@ function contact(row: ContactRow): RegisteredContact {
     expires_remaining: row.expiresRemaining,
     received: row.received,
     user_agent: row.userAgent === null ? null : decode(row.userAgent),
+    ...(row.instance === null ? {} : { instance: decode(row.instance) }),
+    ...(row.regId === null ? {} : { reg_id: row.regId }),
+    ...(row.path.length === 0 ? {} : { path: row.path.map(decode) }),
   }
 }
 

@@ -6,6 +6,7 @@ import type { MetricsShared } from '../metrics/shared.ts'
 import type { ControlMessage, HostMessage } from '../script/conversation.ts'
 import type { ListenerOptions, TransportLimits } from '../stack/transport-layer.ts'
 import type { MediaStart } from './media-settings.ts'
+import type { BindingRow } from '../spine/bindings.ts'
 import type { Batch } from './outbox.ts'
 
 /** What the control thread and the engine thread say to each other. */
@@ -19,6 +20,21 @@ export interface EngineStart {
     readonly minExpires: number
     readonly maxExpires: number
     readonly maxContacts: number
+    readonly lenientPath: boolean
+    readonly serviceRoute: readonly string[]
+    readonly flowTimerSecs: number
+    readonly maxSubscriptions: number
+    readonly fixNat: boolean
+    /** Signs flow tokens and temporary GRUUs. */
+    readonly secret: Uint8Array
+    /** Changes of bindings are handed to the control thread, which keeps them. */
+    readonly persistent: boolean
+    /** Null: no pings. */
+    readonly keepAlive: {
+      readonly method: 'crlf' | 'null' | 'options'
+      readonly intervalMs: number
+      readonly failureThreshold: number
+    } | null
   }
   readonly enforceAuthAorMatch: boolean
   readonly script: {
@@ -66,6 +82,9 @@ export interface EngineLevels {
     readonly sessions: number
     readonly instances: readonly (readonly [address: string, up: boolean])[]
   } | null
+  readonly contacts: number
+  readonly subscriptions: number
+  readonly keptAlive: number
   readonly pool: {
     readonly size: number
     readonly max: number
@@ -112,6 +131,8 @@ interface Rows<T> {
 export interface Questions {
   /** Opens every listener; refused with a text for the operator when one cannot be had. */
   listen: { ask: null; answer: readonly { readonly protocol: string; readonly address: Address }[] }
+  /** Bindings of an earlier run, before `listen`; the answer is how many were put back. */
+  restore: { ask: readonly BindingRow[]; answer: number }
   levels: { ask: null; answer: EngineLevels }
   registrations: {
     ask: PageRequest

@@ -5,9 +5,13 @@ import { sourceOf } from '../base/network.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import { MediaEngine } from '../media/media-engine.ts'
 import { CallTracker, type CallView } from '../core/calls.ts'
+import { rowOf } from '../core/binding-rows.ts'
 import { Dispatch } from '../core/dispatch.ts'
+import { FlowTokens } from '../core/flow-tokens.ts'
+import { NatKeepAlive } from '../core/nat-keepalive.ts'
 import { ProxyCore } from '../core/proxy-core.ts'
 import { ProxyDialogs } from '../core/proxy-dialogs.ts'
+import { RegSubscriptions } from '../core/reg-events/reg-subscriptions.ts'
 import { RegistrarCore } from '../core/registrar-core.ts'
 import { Guard } from '../core/security/guard.ts'
 import { watchForSignals } from '../core/security/watch.ts'
@@ -28,6 +32,7 @@ import { TransportLayer } from '../stack/transport-layer.ts'
 import { authServices } from './auth-services.ts'
 import { banServices } from './ban-services.ts'
 import type { BanRow, CallRow, EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
+import { registrarServices } from './registrar-services.ts'
 import { listenFault } from './listen-fault.ts'
 import { openMediaSockets } from './media-sockets.ts'
 import { mediaServices } from './media-services.ts'
@@ -50,6 +55,9 @@ export class Engine {
   readonly #transport: TransportLayer
   readonly #transactions: TransactionLayer
   readonly #registrar: RegistrarCore
+  readonly #flowTokens: FlowTokens
+  readonly #subscriptions: RegSubscriptions
+  readonly #keepAlive: NatKeepAlive | null
   readonly #dispatch: Dispatch
   readonly #dialogs: ProxyDialogs
   readonly #calls: CallTracker
@@ -80,7 +88,11 @@ export class Engine {
       limits: start.limits,
       gate: this.#guard,
       onMessage: (message, flow) => this.#transactions.onMessage(message, flow),
-      onFlowClosed: (flow, error) => this.#transactions.onFlowClosed(flow, error),
+      onFlowClosed: (flow, error) => {
+        this.#transactions.onFlowClosed(flow, error)
+        this.#flowTokens.forget(flow)
+        this.#registrar.onFlowClosed(flow)
+      },
     })
     const domains = new Set(start.domains)
     const own = {
@@ -94,9 +106,26 @@ export class Engine {
       rules: start.registrar,
       isLocal: (host) => domains.has(host),
       enforceAuthAorMatch: start.enforceAuthAorMatch,
+      key: start.registrar.secret,
+      serviceRoute: start.registrar.serviceRoute,
+      flowTimerSecs: start.registrar.flowTimerSecs,
+      lenientPath: start.registrar.lenientPath,
+      fixNat: start.registrar.fixNat,
     })
     // Before the records are taken: it adds to them.
     this.#media = start.media && new MediaEngine({ clock, identifiers, spine, ...start.media })
+    this.#flowTokens = new FlowTokens(start.registrar.secret, identifiers.tag())
+    const resolver = new HostResolver(() => clock.now())
+    const layer = (): TransactionLayer => this.#transactions
+    const transport = this.#transport
+    const common = { clock, identifiers, spine, transport, layer, registrar: this.#registrar }
+    this.#subscriptions = new RegSubscriptions({
+      ...common,
+      resolver,
+      maxSubscriptions: start.registrar.maxSubscriptions,
+    })
+    const { keepAlive } = start.registrar
+    this.#keepAlive = keepAlive && new NatKeepAlive({ ...common, ...keepAlive })
     this.host = new ScriptHost({
       clock,
       spine,
@@ -105,6 +134,7 @@ export class Engine {
         ...authServices(spine, clock.wallTime()),
         ...(this.#media === null ? [] : mediaServices(this.#media)),
         ...banServices(this.#guard),
+        ...registrarServices(this.#registrar),
       ]),
       limits: start.script,
       control: world.pool,
@@ -116,10 +146,12 @@ export class Engine {
       clock,
       identifiers,
       transport: this.#transport,
-      layer: () => this.#transactions,
+      layer,
       router: this.host,
       own,
-      resolver: new HostResolver(() => clock.now()),
+      resolver,
+      ways: this.#registrar,
+      flowTokens: this.#flowTokens,
       // Without a connection there is none to be found.
       flowFor: (uri, called) =>
         this.#transport.connections.tcp === 0
@@ -136,6 +168,8 @@ export class Engine {
       own,
       proxy,
       registrar: this.#registrar,
+      subscriptions: this.#subscriptions,
+      flowTokens: this.#flowTokens,
       calls: this.#calls,
       dialogs: this.#dialogs,
     })
@@ -170,6 +204,8 @@ export class Engine {
   }
 
   async #listen(): Promise<readonly { protocol: string; address: Address }[]> {
+    // What was restored is in the file already.
+    this.#persist()
     const addresses: { protocol: string; address: Address }[] = []
     for (const options of this.#start.listeners) {
       const { protocol, address } = options
@@ -183,6 +219,19 @@ export class Engine {
     return addresses
   }
 
+  #persist(): void {
+    if (!this.#start.registrar.persistent) return
+    const clock = this.#clock
+    this.#registrar.watch(({ event, binding }) => {
+      const living = event === 'registered' || event === 'refreshed'
+      this.#outbox.binding(
+        living
+          ? { what: 'put', row: rowOf(binding, clock.wallTime() - clock.now()) }
+          : { what: 'gone', id: binding.id },
+      )
+    })
+  }
+
   /** Answers a question of the control thread. */
   async answer<Q extends Question>(
     question: Q,
@@ -190,6 +239,7 @@ export class Engine {
   ): Promise<Questions[Q]['answer']> {
     const answers: { [K in Question]: (argument: Questions[K]['ask']) => Answer<K> } = {
       listen: () => this.#listen(),
+      restore: (rows) => this.#registrar.restore(rows),
       levels: () => this.#levels(),
       registrations: ({ cursor, limit }) => this.#registrar.page(cursor, limit),
       registration: (aor) => this.#registrar.contactsOf(aor),
@@ -200,6 +250,7 @@ export class Engine {
       liftBan: (ip) => (this.#guard.unban(ip) ? sourceOf(ip) : null),
       refuseCalls: ({ retryAfterSecs }) => {
         this.#dispatch.drain(retryAfterSecs)
+        this.#subscriptions.deactivate()
         return null
       },
       busy: () => this.#transactions.pending + this.#dialogs.size,
@@ -232,6 +283,9 @@ export class Engine {
         sessions: this.#media.sessions,
         instances: this.#media.instances.map(({ name, state }) => [name, state === 'up']),
       },
+      contacts: this.#registrar.contacts,
+      subscriptions: this.#subscriptions.size,
+      keptAlive: this.#keepAlive?.size ?? 0,
       pool: {
         size: host.size,
         max: host.max,
@@ -284,6 +338,8 @@ export class Engine {
     this.#dispatch.close()
     this.#transactions.close()
     this.host.close()
+    this.#subscriptions.close()
+    this.#keepAlive?.close()
     this.#registrar.close()
     await this.#media?.close()
     this.#guard.close()

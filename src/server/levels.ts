@@ -1,6 +1,7 @@
 import type { Levels } from '../observe/metrics/builtin.ts'
 import type { CdrPipeline } from '../observe/cdr/pipeline.ts'
 import type { HepExporter } from '../observe/hep/exporter.ts'
+import type { RegistrationStore } from '../store/registration-store.ts'
 import type { EngineLevels } from './conversation.ts'
 
 /** What a collector can make of a record; each is a value of the `outcome` label, there at 0 from the start. */
@@ -12,6 +13,7 @@ export function levelsOf(
   engine: EngineLevels | null,
   cdr: CdrPipeline | null,
   hep: HepExporter | null,
+  store: RegistrationStore | null,
 ): Levels {
   const sinks = cdr?.levels() ?? []
   return {
@@ -20,6 +22,10 @@ export function levelsOf(
     dialogSessions: engine?.proxyDialogSessions ?? null,
     dialogs: engine?.proxyDialogSessions ?? null,
     registrations: engine?.registrations ?? null,
+    contacts: engine?.contacts ?? null,
+    subscriptions: engine?.subscriptions ?? null,
+    natContacts: engine?.keptAlive ?? null,
+    registrarStore: store?.levels() ?? null,
     cdrSessions: engine?.cdrSessions ?? null,
     calls: engine?.callsActive ?? null,
     bannedIps: engine?.banned ?? null,

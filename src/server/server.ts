@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import { formatAddress, type Address } from '../base/address.ts'
 import { createByteRing } from '../base/byte-ring.ts'
@@ -20,6 +21,7 @@ import { Supervisor } from '../script/supervisor.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import { performControl, type ScriptFault } from '../script/conversation.ts'
 import type { LogLine } from '../spine/facts.ts'
+import { RegistrationStore } from '../store/registration-store.ts'
 import { adminPort } from './admin-port.ts'
 import type { FromEngine, ToEngine } from './conversation.ts'
 import { drain } from './drain.ts'
@@ -77,6 +79,7 @@ export class Server {
   readonly #exposition: Exposition
   readonly #cdr: CdrPipeline | null
   readonly #hep: HepExporter | null
+  readonly #store: RegistrationStore | null
   readonly #started = performance.now()
   #engine: Worker | null = null
   #link: EngineLink | null = null
@@ -116,6 +119,11 @@ export class Server {
     this.#closers.push(async () => probe.stop())
     const say = (level: LogLine['level'], text: string): void => this.say(level, 'export', text)
     this.#cdr = createCdrPipeline(config, systemClock, say)
+    const { backend, sqlite } = config.registrar
+    if (backend === 'sqlite') {
+      const log = (level: LogLine['level'], text: string): void => this.say(level, 'registrar', text)
+      this.#store = new RegistrationStore({ path: sqlite.path, log, wallTime: systemClock.wallTime })
+    } else this.#store = null
     this.#hep = createHepExporter(config, this.#ring, systemClock, say)
   }
 
@@ -136,7 +144,9 @@ export class Server {
       const web = await this.#startWeb()
       await this.#cdr?.start()
       this.#hep?.start()
+      this.#store?.open()
       await this.#startEngine()
+      await this.#restore()
       await this.#startScript()
       // The sockets open last: whoever gets through to us finds a script that serves.
       const sip = await this.#listen()
@@ -220,6 +230,7 @@ export class Server {
     await this.#supervisor?.close()
     await engine?.terminate()
     this.#link?.fail('the engine has stopped')
+    this.#store?.close()
     this.#hep?.close()
     await this.#cdr?.close()
     await Promise.all(this.#closers.map((close) => close()))
@@ -270,10 +281,26 @@ export class Server {
     this.#scrape ??= (this.#link?.ask('levels', null) ?? Promise.resolve(null))
       .catch(() => null)
       .then((engine) => {
-        this.#levels = levelsOf(engine, this.#cdr, this.#hep)
+        this.#levels = levelsOf(engine, this.#cdr, this.#hep, this.#store)
         this.#scrape = null
       })
     return this.#scrape
+  }
+
+  /** The secret of the configuration, of the file, or a new one. */
+  #secret(): Uint8Array {
+    const { secret } = this.#config.registrar
+    const draw = (): Uint8Array => randomBytes(32)
+    return secret === null ? (this.#store?.secret(draw) ?? draw()) : Buffer.from(secret)
+  }
+
+  /** Registrations of the last run go back before the first listener opens. */
+  async #restore(): Promise<void> {
+    const store = this.#store
+    const link = this.#link
+    if (!store || !link) return
+    for (const rows of store.load()) store.restored(await link.ask('restore', rows))
+    this.say('info', 'registrar', `restored ${store.levels().restored} registrations`)
   }
 
   async #listen(): Promise<ServerAddresses['sip']> {
@@ -293,6 +320,7 @@ export class Server {
       metrics: this.#shared,
       trace: this.#ring,
       heartbeat: this.#heartbeat,
+      secret: this.#secret(),
     })
     const engine = new Worker(new URL('./engine-thread.ts', import.meta.url), {
       workerData,
@@ -328,6 +356,7 @@ export class Server {
       case 'facts':
         for (const record of message.batch.records) this.#cdr?.accept(record)
         for (const line of message.batch.lines) this.#log(line)
+        if (message.batch.bindings.length > 0) this.#store?.accept(message.batch.bindings)
         return
       case 'metrics':
         return this.#reader.receive('engine', message.message)

@@ -12,9 +12,11 @@ export function engineStart(
     readonly metrics: MetricsShared
     readonly trace: SharedArrayBuffer | null
     readonly heartbeat: SharedArrayBuffer
+    readonly secret: Uint8Array
   },
 ): EngineStart {
-  const { registrar, script, cdr } = config
+  const { registrar, nat, script, cdr } = config
+  const { metrics, trace, heartbeat } = shared
   return {
     listeners: [...listeners('udp', config.listen.udp), ...listeners('tcp', config.listen.tcp)],
     domains: config.domain.local,
@@ -23,6 +25,20 @@ export function engineStart(
       minExpires: registrar.min_expires,
       maxExpires: registrar.max_expires,
       maxContacts: registrar.max_contacts,
+      lenientPath: registrar.path === 'lenient',
+      serviceRoute: registrar.service_route,
+      flowTimerSecs: registrar.flow_timer_secs,
+      maxSubscriptions: registrar.max_subscriptions,
+      fixNat: nat.fix_contact,
+      secret: shared.secret,
+      persistent: registrar.backend === 'sqlite',
+      keepAlive: nat.keepalive.enabled
+        ? {
+            method: nat.keepalive.method,
+            intervalMs: nat.keepalive.interval_secs * 1000,
+            failureThreshold: nat.keepalive.failure_threshold,
+          }
+        : null,
     },
     enforceAuthAorMatch: registrar.enforce_auth_aor_match,
     script: {
@@ -42,7 +58,9 @@ export function engineStart(
       includeChallenges: cdr.include_challenges,
     },
     media: config.media && mediaStart(config.media),
-    ...shared,
+    metrics,
+    trace,
+    heartbeat,
   }
 }
 

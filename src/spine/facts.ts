@@ -143,9 +143,13 @@ export interface MediaCommandDone {
 
 export type RegistrationEvent = 'registered' | 'refreshed' | 'deregistered' | 'expired'
 
+/** What made a registration change: a REGISTER, the clock, somebody here, or a flow that carries nothing any more. */
+export type RegistrationReason = 'request' | 'expired' | 'operator' | 'script' | 'flow_closed' | 'no_answer'
+
 export interface RegistrationChanged {
   readonly aor: string
   readonly event: RegistrationEvent
+  readonly reason: RegistrationReason
   readonly contact: string
   readonly callId: string
   readonly at: number
@@ -154,6 +158,19 @@ export interface RegistrationChanged {
   readonly userAgent: string | null
   readonly fromUri: string
   readonly ruri: string
+}
+
+/** A keep-alive (RFC 5626 §4.4): a ping of a peer's that was answered, or one of ours. */
+export interface KeptAlive {
+  readonly method: 'crlf' | 'stun' | 'null' | 'options'
+  /** `answered`: by us (crlf, stun), or by the phone (options). `failed`: not sent, or no answer came. */
+  readonly outcome: 'sent' | 'answered' | 'failed'
+}
+
+/** A NOTIFY of ours has had its end (RFC 6665). */
+export interface Notified {
+  readonly event: 'reg'
+  readonly outcome: 'delivered' | 'failed'
 }
 
 /** A job of a script handler ended. */

@@ -9,11 +9,13 @@ import type {
   Dropped,
   FlowMoved,
   InviteUnacknowledged,
+  KeptAlive,
   LogLine,
   MediaCommandDone,
   MediaEngineMoved,
   MessageCrossed,
   MessageFaulted,
+  Notified,
   RegistrationChanged,
   Retransmitted,
   ScriptFailed,
@@ -38,6 +40,8 @@ export interface Spine {
   readonly authBackendAsked: Channel<AuthBackendAsked>
   readonly mediaEngineMoved: Channel<MediaEngineMoved>
   readonly mediaCommandDone: Channel<MediaCommandDone>
+  readonly keptAlive: Channel<KeptAlive>
+  readonly notified: Channel<Notified>
   readonly scriptJobDone: Channel<ScriptJobDone>
   readonly scriptJobShed: Channel<ScriptJobShed>
   readonly scriptFailed: Channel<ScriptFailed>
@@ -65,6 +69,8 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     authBackendAsked: new Channel('authBackendAsked', onFault),
     mediaEngineMoved: new Channel('mediaEngineMoved', onFault),
     mediaCommandDone: new Channel('mediaCommandDone', onFault),
+    keptAlive: new Channel('keptAlive', onFault),
+    notified: new Channel('notified', onFault),
     scriptJobDone: new Channel('scriptJobDone', onFault),
     scriptJobShed: new Channel('scriptJobShed', onFault),
     scriptFailed: new Channel('scriptFailed', onFault),

@@ -4,6 +4,7 @@ import type { Address, Path, Protocol } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import { connectTcp, listenTcp, StreamConnection, type StreamListener, type TcpAcceptor } from '../net/tcp.ts'
+import { answerStun } from '../net/stun.ts'
 import { UdpEndpoint } from '../net/udp.ts'
 import { buildResponse } from '../sip/message/build.ts'
 import type { Fault } from '../sip/message/fault.ts'
@@ -141,7 +142,9 @@ export class TransportLayer implements TransportPort {
 
   reach(target: Target, then: (flow: Flow | null) => void): void {
     if (target.flow && !target.flow.closed) return then(target.flow)
-    if (target.protocol === 'udp') return then(this.#datagramFlowTo(target.host, target.port, null))
+    if (target.protocol === 'udp') {
+      return then(this.#datagramFlowTo(target.host, target.port, target.from ?? null))
+    }
     if (target.protocol === 'tcp') return this.#streamTo(target.host, target.port, then)
     return then(null)
   }
@@ -189,6 +192,8 @@ export class TransportLayer implements TransportPort {
     const first = bytes[0]
     // Keep-alives: CRLF (RFC 5626 §3.5.1 over UDP by common practice), or nothing at all.
     if (first === undefined || (bytes.length <= 4 && (first === 13 || first === 0))) return
+    // RFC 5626 §8: no SIP message begins with two zero bits.
+    if (first < 2 && this.#answerStun(bytes, host, port, local)) return
     const flow = this.#datagramFlow(host, port, local)
     const result = parseMessage(bytes.toString('latin1'), this.#messageLimits)
     if (!result.ok) {
@@ -198,12 +203,22 @@ export class TransportLayer implements TransportPort {
     this.#onMessage(result.message, bytes, flow)
   }
 
+  #answerStun(bytes: Buffer, host: string, port: number, local: Address): boolean {
+    const answer = answerStun(bytes, { host, port })
+    if (answer === null) return false
+    const { spine } = this.#o
+    const answered = this.#datagramFlow(host, port, local).ping(answer)
+    spine.keptAlive.publish({ method: 'stun', outcome: answered ? 'answered' : 'failed' })
+    return true
+  }
+
   #datagramFlowTo(host: string, port: number, local: Address | null): DatagramFlow | null {
     // Both are IP addresses, so a colon tells.
     const v6 = host.includes(':')
-    const own = this.#listeners.find(
-      (l) => l.udp !== null && (local ? l.local === local : l.local.host.includes(':') === v6),
-    )
+    const usable = (l: Listener): boolean => l.udp !== null && l.local.host.includes(':') === v6
+    const own =
+      (local && this.#listeners.find((l) => usable(l) && isSame(l.local, local))) ??
+      this.#listeners.find(usable)
     return own ? this.#datagramFlow(host, port, own.local) : null
   }
 
@@ -289,6 +304,7 @@ export class TransportLayer implements TransportPort {
     for (const framed of stream.framer.push(bytes)) {
       if (framed.what === 'keepalive') {
         connection.send(PONG)
+        this.#o.spine.keptAlive.publish({ method: 'crlf', outcome: 'answered' })
         continue
       }
       completed = true
@@ -371,6 +387,11 @@ export class TransportLayer implements TransportPort {
  */
 function same(a: string, b: string): boolean {
   return a.length === b.length && a.startsWith(b)
+}
+
+/** By content: an address that was kept in a file is not the listener's own object. */
+function isSame(a: Address, b: Address): boolean {
+  return a === b || (a.port === b.port && a.host === b.host)
 }
 
 function peerHash(host: string, port: number): number {

@@ -1,4 +1,4 @@
-import type { Path, Protocol } from '../base/address.ts'
+import type { Address, Path, Protocol } from '../base/address.ts'
 import type { Message, Request } from '../sip/message/message.ts'
 
 /** One way to reach one peer: a UDP source and destination pair, or a stream connection. */
@@ -11,6 +11,10 @@ export interface Flow {
   readonly closed: boolean
   /** False when the transport failed now: the flow is gone or its send buffer is full. */
   send(message: Message): boolean
+  /** Puts a keep-alive on the wire that is no message (RFC 5626 §4.4). False as of `send`. */
+  ping?(text: string): boolean
+  /** Ends a connection in order; nothing happens to datagrams. */
+  close?(): void
 }
 
 /** Where a request goes next. */
@@ -21,6 +25,8 @@ export interface Target {
   readonly port: number
   /** Use this connection while it is open, whatever host and port say (connection reuse, RFC 5626 flows). */
   readonly flow?: Flow
+  /** Datagrams leave by this socket of ours, when it is open: the hole in a NAT is for it alone. */
+  readonly from?: Address
 }
 
 /** What the transaction layer and the transaction users need of the transport layer (§18). */

@@ -301,7 +301,7 @@ describe('what is not supported yet', () => {
     assert.deepEqual(warned(source), [
       '2:1 numbering is not supported yet and does nothing',
       '6:3 listen.tls is not supported yet and does nothing',
-      '8:14 registrar.backend is not supported yet: registrations are kept in memory only and do not outlive a restart',
+      '8:14 registrar.backend is not supported yet',
     ])
   })
 })

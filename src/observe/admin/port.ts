@@ -56,6 +56,11 @@ export interface RegisteredContact {
   /** `ip:port` the REGISTER came from. */
   readonly received: string | null
   readonly user_agent: string | null
+  /** `urn:uuid:…` of the device, and the flow among those it has (RFC 5626). */
+  readonly instance?: string
+  readonly reg_id?: number
+  /** Topmost first (RFC 3327). */
+  readonly path?: readonly string[]
 }
 
 export interface BannedSource {

@@ -17,6 +17,9 @@ export const contact = z.object({
   expires_remaining: z.int().min(0).meta({ description: 'Seconds.' }),
   received: z.string().nullable().meta({ description: 'ip:port the REGISTER came from.' }),
   user_agent: z.string().nullable(),
+  instance: z.string().optional().meta({ description: 'Device, urn:uuid:… (RFC 5626).' }),
+  reg_id: z.int().optional().meta({ description: 'Its flow (RFC 5626).' }),
+  path: z.array(z.string()).readonly().optional().meta({ description: 'Routes to it (RFC 3327).' }),
 })
 
 export const registration = z.object({ aor: z.string(), contacts: z.array(contact.omit({ aor: true })) })

@@ -15,6 +15,20 @@ export interface Levels {
   } | null
   readonly dialogSessions: number | null
   readonly registrations: number | null
+  readonly contacts: number | null
+  /** Subscriptions to registrations (RFC 3680). */
+  readonly subscriptions: number | null
+  /** Contacts that are pinged through their NAT. */
+  readonly natContacts: number | null
+  /** What keeps registrations over a restart. */
+  readonly registrarStore: {
+    readonly restored: number
+    readonly pending: number
+    readonly written: number
+    readonly failures: number
+    readonly dropped: number
+    readonly up: boolean
+  } | null
   readonly cdrSessions: number | null
   readonly transactions: {
     readonly inviteClient: number
@@ -61,6 +75,44 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
     'siphon_registrations_active',
     'Addresses-of-record with an unexpired contact',
     (l) => l.registrations,
+  )
+  gauge('siphon_registration_contacts_active', 'Unexpired contacts of all users', (l) => l.contacts)
+  gauge(
+    'siphon_reg_subscriptions_active',
+    'Subscriptions to registrations (RFC 3680)',
+    (l) => l.subscriptions,
+  )
+  gauge('siphon_nat_contacts_active', 'Contacts that are pinged through their NAT', (l) => l.natContacts)
+  gauge(
+    'siphon_registrations_restored',
+    'Contacts put back from the registration file at the last start',
+    (l) => l.registrarStore?.restored ?? 0,
+  )
+  gauge(
+    'siphon_registrar_store_pending',
+    'Changes of registrations that wait to be written',
+    (l) => l.registrarStore?.pending ?? 0,
+  )
+  gauge('siphon_registrar_store_up', '1 while the registration file can be written, otherwise 0', (l) =>
+    l.registrarStore === null ? null : Number(l.registrarStore.up),
+  )
+  reader.counterFrom(
+    'siphon_registrar_store_changes_total',
+    'Changes of registrations for the registration file, by what became of them',
+    ['outcome'],
+    () => {
+      const { written = 0, dropped = 0 } = levels()?.registrarStore ?? {}
+      return [
+        [{ outcome: 'written' }, written],
+        [{ outcome: 'dropped' }, dropped],
+      ]
+    },
+  )
+  reader.counterFrom(
+    'siphon_registrar_store_failures_total',
+    'Attempts to open or write the registration file that failed',
+    [],
+    () => levels()?.registrarStore?.failures ?? 0,
   )
   gauge('siphon_cdr_sessions', 'Calls a CDR is open for', (l) => l.cdrSessions)
   gauge('siphon_dialogs_active', 'Dialogs the server knows now', (l) => l.dialogs)

@@ -92,6 +92,7 @@ export function attachMetricsTap(spine: Spine, writer: MetricsWriter, options: T
   tapAuth(spine, writer)
   tapMedia(spine, writer)
   tapSecurity(spine, writer, transports)
+  tapRegistrations(spine, writer)
 }
 
 function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly Protocol[]): void {
@@ -219,6 +220,59 @@ function tapMedia(spine: Spine, writer: MetricsWriter): void {
   })
 }
 
+const REGISTRATION_EVENTS = ['registered', 'refreshed', 'deregistered', 'expired'] as const
+export const REGISTRATION_ENDS = [
+  'request',
+  'expired',
+  'operator',
+  'script',
+  'flow_closed',
+  'no_answer',
+] as const
+const KEEPALIVES = [
+  ['crlf', 'answered'],
+  ['stun', 'answered'],
+  ['stun', 'failed'],
+  ['crlf', 'sent'],
+  ['crlf', 'failed'],
+  ['null', 'sent'],
+  ['null', 'failed'],
+  ['options', 'sent'],
+  ['options', 'answered'],
+  ['options', 'failed'],
+] as const
+
+function tapRegistrations(spine: Spine, writer: MetricsWriter): void {
+  const changes = writer.counter('siphon_registration_changes_total', 'Contacts that changed, by event', {
+    labels: ['event'],
+  })
+  const ends = writer.counter('siphon_registration_ends_total', 'Contacts that ended, by reason', {
+    labels: ['reason'],
+  })
+  const changed = perKnown(changes, 'event', REGISTRATION_EVENTS)
+  const ended = perKnown(ends, 'reason', REGISTRATION_ENDS)
+  spine.registrationChanged.subscribe(({ event, reason }) => {
+    changed(event).inc()
+    if (event === 'deregistered' || event === 'expired') ended(reason).inc()
+  })
+  const pings = writer.counter(
+    'siphon_nat_keepalives_total',
+    'Keep-alives of both sides, by method and outcome',
+    {
+      labels: ['method', 'outcome'],
+    },
+  )
+  const kept = new Map<string, CounterSeries>()
+  for (const [method, outcome] of KEEPALIVES)
+    kept.set(`${method} ${outcome}`, pings.labels({ method, outcome }))
+  spine.keptAlive.subscribe(({ method, outcome }) => kept.get(`${method} ${outcome}`)?.inc())
+  const notifies = writer.counter('siphon_notifies_total', 'NOTIFYs sent, by event package and outcome', {
+    labels: ['event', 'outcome'],
+  })
+  const notified = perKnown(notifies, 'outcome', ['delivered', 'failed'], { event: 'reg' })
+  spine.notified.subscribe(({ outcome }) => notified(outcome).inc())
+}
+
 /** A series for each known method, and one for all others. */
 function perMethod(series: (method: string) => CounterSeries): (method: string) => CounterSeries {
   const known = new Map(METHODS.map((method) => [method, series(method)]))
@@ -253,8 +307,10 @@ function perKnown<L extends string>(
   counter: Counter<L>,
   label: L,
   values: readonly string[],
+  others: Partial<Record<L, string>> = {},
 ): (value: string) => CounterSeries {
-  const of = (value: string): CounterSeries => counter.labels({ [label]: value } as Record<L, string>)
+  const of = (value: string): CounterSeries =>
+    counter.labels({ ...others, [label]: value } as Record<L, string>)
   const known = new Map(values.map((value) => [value, of(value)]))
   return (value) => known.get(value) ?? of(value)
 }

@@ -3,6 +3,7 @@ import type { Path, Protocol } from '../../base/address.ts'
 import { isDigestFor } from '../../sip/auth/fields.ts'
 import { headerKey, type HeaderFields } from '../../sip/message/header-fields.ts'
 import type { Request } from '../../sip/message/message.ts'
+import { formatNameAddr, parseNameAddr } from '../../sip/message/name-addr.ts'
 import { formatUri, isSipUri, parseUri, type SipUri } from '../../sip/message/uri.ts'
 import { finalStatus, headerName, headerValue, reasonText, show, target, writable } from './checks.ts'
 import type { Contact } from './contact.ts'
@@ -40,6 +41,8 @@ export class ScriptRequest extends MessageView {
   readonly #routeConsumed: boolean
   readonly #edits: Edit[]
   #recordRoute = false
+  #addPath: 'if supported' | 'force' | null = null
+  #natedContacts = false
   #cdr: Record<string, unknown> | null = null
   #authUser: string | undefined
   /** Realms whose credentials have done their work and go no further, by field. */
@@ -164,13 +167,19 @@ export class ScriptRequest extends MessageView {
 
   /**
    * Forward the request (§16.6).
-   * @param to a SIP URI to send it to, without changing the Request-URI; when not given, the Route set or the Request-URI decides
+   * @param to a SIP URI to send it to, without changing the Request-URI; when not given, the Route set or the Request-URI
+   * decides. A contact of `registrar.lookup` becomes the Request-URI and is reached as it registered: by its Path, its flow.
    */
-  relay(to?: string): Verdict {
+  relay(to?: string | Contact): Verdict {
+    if (typeof to === 'object') return this.fork([to])
     return new Verdict({ do: 'relay', target: to === undefined ? null : target(to, 'relay') })
   }
 
-  /** Forward the request to several targets, each of which becomes its Request-URI (§16.7 chooses the answer). */
+  /**
+   * Forward the request to several targets, each of which becomes its Request-URI (§16.7 chooses the answer). Contacts of
+   * `registrar.lookup` are reached as they registered, by Path and flow; of several flows of one device the first is
+   * tried, and the next when that one has failed (RFC 5626 §7), so that no device rings twice.
+   */
   fork(targets: readonly (string | Contact)[], options: ForkOptions = {}): Verdict {
     if (!Array.isArray(targets) || targets.length === 0) {
       throw new ScriptError('fork needs at least one target: reply(404) or reply(480) when there is none')
@@ -180,7 +189,11 @@ export class ScriptRequest extends MessageView {
       throw new ScriptError(`${show(strategy)} is not a strategy: 'parallel' or 'sequential'`)
     }
     const uris = targets.map((t: string | Contact) => target(typeof t === 'string' ? t : t.uri, 'fork'))
-    return new Verdict({ do: 'fork', targets: uris, strategy })
+    const contacts = targets.map((t: string | Contact) =>
+      typeof t === 'string' ? null : (t.reference ?? null),
+    )
+    const named = contacts.some((contact) => contact !== null) ? { contacts } : {}
+    return new Verdict({ do: 'fork', targets: uris, ...named, strategy })
   }
 
   /** Leave the decision to the next matching handler, in order of declaration. */
@@ -196,6 +209,40 @@ export class ScriptRequest extends MessageView {
   /** @internal `recordRoute()` was called. */
   get recordRouted(): boolean {
     return this.#recordRoute
+  }
+
+  /**
+   * Be in the way of all requests to the contacts that this REGISTER registers elsewhere (RFC 3327): adds our Path when it
+   * is relayed. From a phone, its Path names the flow (RFC 5626 §5.2), so that they reach it through its NAT; a phone that
+   * asks for outbound is told `ob`. A phone that does not say that it knows Path gets 421 (§5.2), unless `force`.
+   */
+  addPath(options: { readonly force?: boolean } = {}): void {
+    if (this.method !== 'REGISTER') throw new ScriptError(`addPath needs a REGISTER; this is ${this.method}`)
+    this.#addPath = options.force === true ? 'force' : 'if supported'
+  }
+
+  /**
+   * Before `registrar.save`: contacts with another address than the REGISTER came from are behind a NAT; what is for them
+   * goes to where it came from, by the same socket. Their URIs stay as they are.
+   */
+  fixNatedRegister(): void {
+    if (this.method !== 'REGISTER')
+      throw new ScriptError(`fixNatedRegister needs a REGISTER; this is ${this.method}`)
+    this.#natedContacts = true
+  }
+
+  /**
+   * Replaces host and port in Contact by where the request came from, when they differ: later requests of the dialog then
+   * come through the NAT. A Contact that is no SIP URI, or several of them, stay as they are.
+   */
+  fixNatedContact(): void {
+    const fixed = natedContact(this.#request.headers.all('contact'), this.sourceIp, this.sourcePort)
+    if (fixed !== null) this.setHeader('Contact', decodeText(fixed))
+  }
+
+  /** @internal */
+  get natedContacts(): boolean {
+    return this.#natedContacts
   }
 
   /**
@@ -238,10 +285,12 @@ export class ScriptRequest extends MessageView {
   /** @internal */
   decide(verdict: Decision['verdict'], edits: readonly Edit[] = this.#ownEdits()): Decision {
     const user = this.#authUser
+    const path = this.#addPath === null ? {} : { addPath: this.#addPath }
     return {
       verdict,
       edits,
       recordRoute: this.#recordRoute,
+      ...path,
       cdr: this.#cdr === null ? null : asciiJson(this.#cdr),
       authUser: user === undefined ? null : encodeText(user),
     }
@@ -280,6 +329,9 @@ export type ForwardedRequest = Omit<
   | 'recordRoute'
   | 'recordRouted'
   | 'looseRoute'
+  | 'addPath'
+  | 'fixNatedRegister'
+  | 'fixNatedContact'
   | 'setHeader'
   | 'addHeader'
   | 'removeHeader'
@@ -298,6 +350,15 @@ function checkedUri(uri: SipUri, verb: string): string {
   const parsed = parseUri(text)
   if (!parsed.ok) throw new ScriptError(`${verb}: ${parsed.fault.what}; escape it as %XX (§19.1.2)`)
   return text
+}
+
+/** The Contact with its host and port replaced; null when there is nothing to replace. */
+function natedContact(values: readonly string[], host: string, port: number): string | null {
+  const parsed = values.length === 1 ? parseNameAddr(values[0] ?? '') : null
+  const uri = parsed?.ok ? parseUri(parsed.value.uri) : null
+  if (!parsed?.ok || !uri?.ok || !isSipUri(uri.value)) return null
+  if (uri.value.host === host && (uri.value.port ?? 5060) === port) return null
+  return formatNameAddr({ ...parsed.value, uri: formatUri({ ...uri.value, host, port }) })
 }
 
 /** JSON in ASCII: the same text whether it is read as binary text or as Unicode. */
