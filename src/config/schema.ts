@@ -3,6 +3,7 @@ import { auth } from './blocks/auth.ts'
 import { security } from './blocks/security.ts'
 import { block, list, optionalBlock } from './block.ts'
 import { media } from './blocks/media.ts'
+import { dnsBlock } from './blocks/dns.ts'
 import {
   advertised,
   amount,
@@ -106,6 +107,7 @@ export const blocks = {
     ),
   }),
   security,
+  dns: dnsBlock,
   metrics: block('Prometheus metrics.', {
     prometheus: optionalBlock('A listener for scrapes. Absent: none (the admin port serves /metrics too).', {
       listen: required(ipPort('127.0.0.1:9464'), 'IP address and port.'),

@@ -25,6 +25,7 @@ export function settle(blocks: Blocks, file: string, env: Environment): Config {
     auth: { ...blocks.auth, realm: blocks.auth.realm ?? local[0] ?? null },
     transaction: blocks.transaction,
     security: blocks.security,
+    dns: blocks.dns,
     metrics: blocks.metrics,
     admin: blocks.admin,
     cdr: cdr(blocks.cdr, absolute),

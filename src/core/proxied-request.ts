@@ -7,11 +7,13 @@ import {
   upstreamOf,
 } from '../sip/proxy/best-response.ts'
 import { type ContextEffect, ResponseContext } from '../sip/proxy/response-context.ts'
+import { breadthOf, shareBreadth } from '../sip/proxy/max-breadth.ts'
 import type { ClientTransaction, ClientUser } from '../stack/transaction-layer.ts'
 import { causeOf } from './call-result.ts'
 import { replyOptions } from './decide.ts'
 import { editedRequest, editResponse } from './edits.ts'
 import type { Branches, Exchange } from './exchange.ts'
+import { Failover } from './failover.ts'
 import type { ProxyCore } from './proxy-core.ts'
 import type { Decision, HandlerKind, Outcome, Verdict } from './verdict.ts'
 
@@ -37,6 +39,8 @@ class Branch implements ClientUser {
   readonly index: number
   readonly uri: string | null
   readonly nextHop: string | null
+  /** Its share of Max-Breadth. */
+  readonly breadth: number
   transaction: ClientTransaction | null = null
   timerC: Timer | null = null
   /** Its 2xx as the script left it, to be repeated without asking again. */
@@ -44,8 +48,15 @@ class Branch implements ClientUser {
   /** The request it belongs to; after the answer, what waits for repetitions. */
   listener: Listener
 
-  constructor(index: number, uri: string | null, nextHop: string | null, listener: Listener) {
+  constructor(
+    index: number,
+    uri: string | null,
+    nextHop: string | null,
+    breadth: number,
+    listener: Listener,
+  ) {
     this.index = index
+    this.breadth = breadth
     this.uri = uri
     this.nextHop = nextHop
     this.listener = listener
@@ -88,10 +99,19 @@ export class ProxiedRequest implements Branches, Listener {
 
   start(verdict: Forwarding): void {
     const first = this.#branches.length
+    const breadth = breadthOf(this.#original)
+    const atOnce = verdict.do === 'fork' && verdict.strategy === 'parallel' ? verdict.targets.length : 1
+    // Those that were tried before have all ended: what they had can be given again (RFC 5393 §5.3.3.1).
+    const shares = shareBreadth(breadth, atOnce)
+    if (shares === null) {
+      this.#exchange.reply(440, 'server')
+      return
+    }
+    const share = (i: number): number => shares[i] ?? breadth
     const branches =
       verdict.do === 'relay'
-        ? [new Branch(first, null, verdict.target, this)]
-        : verdict.targets.map((uri, i) => new Branch(first + i, uri, null, this))
+        ? [new Branch(first, null, verdict.target, breadth, this)]
+        : verdict.targets.map((uri, i) => new Branch(first + i, uri, null, share(i), this))
     this.#branches = first === 0 ? branches : [...this.#branches, ...branches]
     const added = this.#branches.length - first
     if (added === 0) this.#exchange.reply(404, 'server')
@@ -103,7 +123,10 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   drop(): void {
-    for (const branch of this.#branches) branch.timerC?.cancel()
+    for (const { timerC, transaction } of this.#branches) {
+      timerC?.cancel()
+      if (transaction instanceof Failover) transaction.drop()
+    }
   }
 
   #perform(effects: readonly ContextEffect[]): void {
@@ -169,8 +192,8 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   #launch(branch: Branch): void {
-    const { uri, nextHop } = branch
-    const launch = { original: this.#original, uri, nextHop, exchange: this.#exchange }
+    const { uri, nextHop, breadth } = branch
+    const launch = { original: this.#original, uri, nextHop, breadth, exchange: this.#exchange }
     this.#core.launch(
       launch,
       branch,

@@ -13,7 +13,6 @@ import { Guard } from '../core/security/guard.ts'
 import { watchForSignals } from '../core/security/watch.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import { MetricsWriter } from '../metrics/writer.ts'
-import { HostResolver } from '../net/resolve.ts'
 import { CdrTap } from '../observe/cdr/tap.ts'
 import { HepTap } from '../observe/hep/tap.ts'
 import { attachLogTap } from '../observe/log/tap.ts'
@@ -31,6 +30,7 @@ import type { BanRow, CallRow, EngineLevels, EngineStart, Question, Questions } 
 import { listenFault } from './listen-fault.ts'
 import { openMediaSockets } from './media-sockets.ts'
 import { mediaServices } from './media-services.ts'
+import { createNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 
 export interface EngineWorld {
@@ -55,6 +55,7 @@ export class Engine {
   readonly #calls: CallTracker
   readonly #media: MediaEngine | null
   readonly #guard: Guard
+  readonly #dnsEntries: () => number
   readonly #closers: (() => void)[] = []
 
   constructor(start: EngineStart, world: EngineWorld) {
@@ -73,8 +74,13 @@ export class Engine {
       onBan: (isBanned) => this.#transport.cutFrom(isBanned),
     })
     watchForSignals(spine, this.#guard)
+    const hops = createNextHops(start.dns, start.listeners, clock, (asked) => {
+      if (spine.dnsAsked.active) spine.dnsAsked.publish(asked)
+    })
+    this.#dnsEntries = hops.entries
     this.#transport = new TransportLayer({
       clock,
+      nextHops: hops.nextHops,
       identifiers,
       spine,
       limits: start.limits,
@@ -114,12 +120,14 @@ export class Engine {
     this.#dialogs = new ProxyDialogs({ clock })
     const proxy = new ProxyCore({
       clock,
+      spine,
       identifiers,
       transport: this.#transport,
       layer: () => this.#transactions,
       router: this.host,
       own,
-      resolver: new HostResolver(() => clock.now()),
+      resolver: hops.nextHops,
+      failover: start.dns.failover,
       // Without a connection there is none to be found.
       flowFor: (uri, called) =>
         this.#transport.connections.tcp === 0
@@ -226,6 +234,7 @@ export class Engine {
       proxyDialogSessions: this.#dialogs.size,
       callsActive: this.#calls.active,
       banned: this.#guard.banned,
+      dnsCacheEntries: this.#dnsEntries(),
       cdrSessions: this.#cdrSessions(),
       registrations: this.#registrar.registrations,
       media: this.#media && {
