@@ -254,6 +254,7 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
       .map(([name, n]) => `${name}: ${n}`)
   return {
     clock,
+    spine,
     ladder,
     sent,
     records,

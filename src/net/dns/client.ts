@@ -37,6 +37,8 @@ export interface Told {
 
 /** Every server is asked that often before a question is given up. */
 const ROUNDS = 2
+/** Less time than this is none: timers may fire a millisecond early. */
+const LEAST_MS = 5
 const NOBODY: Told = { outcome: 'failed', records: [], ttl: null }
 
 /** A stub resolver: asks one server after the other, over TCP what does not fit into a datagram. Remembers no answer. */
@@ -94,7 +96,7 @@ class Asking {
     const index = (this.#first + this.#attempt) % Math.max(1, servers.length)
     const server = servers[index]
     const left = this.#left()
-    if (server === undefined || this.#attempt >= ROUNDS * servers.length || left <= 0) {
+    if (server === undefined || this.#attempt >= ROUNDS * servers.length || left < LEAST_MS) {
       this.#end(NOBODY, null)
       return
     }
@@ -115,7 +117,7 @@ class Asking {
     exchange(
       server,
       query,
-      Math.min(timeoutMs, Math.max(1, this.#left())),
+      Math.min(timeoutMs, Math.max(LEAST_MS, this.#left())),
       (bytes) => decodeReply(bytes, id, this.#question),
       (reply) => this.#replied(index, server, how, reply),
     )
