@@ -34,6 +34,7 @@ export function createNextHops(
   listeners: readonly Listener[],
   clock: Clock,
   onAsked: (asked: Asked) => void,
+  random: () => number = () => Math.random(),
 ): { readonly nextHops: NextHops; readonly entries: () => number } {
   const client = new DnsClient({
     clock,
@@ -50,7 +51,7 @@ export function createNextHops(
     clock,
     dns,
     policy: policyOf(listeners),
-    random: () => Math.random(),
+    random,
     deadlineMs: start.deadlineMs,
   })
   return { nextHops, entries: () => dns.entries }

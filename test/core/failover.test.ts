@@ -252,7 +252,12 @@ describe('RFC 5393 §5 Max-Breadth', () => {
 
   const forked = (strategy: 'parallel' | 'sequential', value: string): Lab => {
     const l = lab()
-    l.script.request.push(fork([ONE, TWO, THREE].map((host) => `sip:b@${host}`), strategy))
+    l.script.request.push(
+      fork(
+        [ONE, TWO, THREE].map((host) => `sip:b@${host}`),
+        strategy,
+      ),
+    )
     l.receive(request('INVITE', { headers: ['Max-Forwards: 70', `Max-Breadth: ${value}`] }), ALICE)
     return l
   }

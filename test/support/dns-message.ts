@@ -50,7 +50,14 @@ export const cname = (owner: string, to: string, ttl = 60): Rr => ({
   ttl,
   data: name(to),
 })
-export const srv = (owner: string, priority: number, weight: number, port: number, to: string, ttl = 60): Rr => ({
+export const srv = (
+  owner: string,
+  priority: number,
+  weight: number,
+  port: number,
+  to: string,
+  ttl = 60,
+): Rr => ({
   name: owner,
   type: 'SRV',
   ttl,
@@ -84,7 +91,12 @@ export const TRUNCATED = 0x0200
 export function reply(
   query: Buffer,
   answers: readonly Rr[],
-  more: { readonly flags?: number; readonly rcode?: number; readonly authority?: readonly Rr[]; readonly id?: number } = {},
+  more: {
+    readonly flags?: number
+    readonly rcode?: number
+    readonly authority?: readonly Rr[]
+    readonly id?: number
+  } = {},
 ): Buffer {
   const end = query.indexOf(0, 12) + 5
   const authority = more.authority ?? []

@@ -54,7 +54,11 @@ describe('a question to the name servers', () => {
       Buffer.from('garbage'),
       Buffer.alloc(0),
       reply(query, [a('gw.example', '192.0.2.66')], { id: query.readUInt16BE(0) ^ 1 }),
-      Buffer.concat([query.subarray(0, 2), Buffer.from([0x81, 0x80, 0, 1, 0, 9, 0, 0, 0, 0]), query.subarray(12)]),
+      Buffer.concat([
+        query.subarray(0, 2),
+        Buffer.from([0x81, 0x80, 0, 1, 0, 9, 0, 0, 0, 0]),
+        query.subarray(12),
+      ]),
       good(query),
     ])
     assert.deepEqual((await client([server.address]).ask()).records, FOUND)

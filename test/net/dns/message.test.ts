@@ -85,7 +85,11 @@ describe('RFC 1035 §4 answers', () => {
   })
 
   it('are followed through aliases, and not in a circle', () => {
-    const chain = [cname(A.name, 'x.example', 30), cname('x.example', 'y.example'), a('y.example', '192.0.2.9')]
+    const chain = [
+      cname(A.name, 'x.example', 30),
+      cname('x.example', 'y.example'),
+      a('y.example', '192.0.2.9'),
+    ]
     const told = decodeReply(reply(query(A), chain), 7, A)
     assert.deepEqual([told?.records, told?.ttl], [[{ type: 'A', address: '192.0.2.9' }], 30])
     const circle = [cname(A.name, 'x.example'), cname('x.example', A.name)]
@@ -122,14 +126,20 @@ describe('RFC 1035 §4 answers', () => {
   })
 
   it('leave out a record whose data is not of its form', () => {
-    const bytes = reply(query(A), [{ ...a(A.name, '192.0.2.1'), data: Buffer.of(1, 2, 3) }, a(A.name, '192.0.2.2')])
+    const bytes = reply(query(A), [
+      { ...a(A.name, '192.0.2.1'), data: Buffer.of(1, 2, 3) },
+      a(A.name, '192.0.2.2'),
+    ])
     assert.deepEqual(decodeReply(bytes, 7, A)?.records, [{ type: 'A', address: '192.0.2.2' }])
   })
 
   it('of any bytes are an answer or null, never an exception', () => {
     const good = [
       { question: SRV, bytes: reply(query(SRV), [srv(SRV.name, 1, 2, 3, 'a.b')]) },
-      { question: A, bytes: reply(query(A), [cname(A.name, 'x'), a('x', '1.2.3.4')], { authority: [soa('b', 1, 2)] }) },
+      {
+        question: A,
+        bytes: reply(query(A), [cname(A.name, 'x'), a('x', '1.2.3.4')], { authority: [soa('b', 1, 2)] }),
+      },
     ]
     fc.assert(
       fc.property(

@@ -33,7 +33,9 @@ function lab(names: Partial<SystemNames> = {}) {
     names: () => asked.map(({ question }) => `${question.type} ${question.name}`),
     ask: (name: string, type: Question['type'] = 'A') =>
       resolver.resolve({ name, type }, ({ outcome, records }: Answer) =>
-        got.push(records.length > 0 ? records.map((r) => ('address' in r ? r.address : '?')).join(' ') : outcome),
+        got.push(
+          records.length > 0 ? records.map((r) => ('address' in r ? r.address : '?')).join(' ') : outcome,
+        ),
       ),
     tell: (told: Told) => asked.at(-1)?.then(told),
     pass: (secs: number) => (now += secs * 1000),

@@ -33,7 +33,8 @@ options timeout:2 ndots:5
 
 describe('/etc/hosts', () => {
   it('gives every address of every name', () => {
-    const text = '127.0.0.1 localhost\n::1 localhost ip6-localhost # us\n192.0.2.1\tPBX.example. pbx\nnonsense\n'
+    const text =
+      '127.0.0.1 localhost\n::1 localhost ip6-localhost # us\n192.0.2.1\tPBX.example. pbx\nnonsense\n'
     assert.deepEqual(parseHosts(text), {
       localhost: ['127.0.0.1', '::1'],
       'ip6-localhost': ['::1'],
@@ -43,6 +44,9 @@ describe('/etc/hosts', () => {
   })
 
   it('may hold names that objects have', () => {
-    assert.deepEqual(Object.keys(parseHosts('192.0.2.1 constructor __proto__\n')), ['constructor', '__proto__'])
+    assert.deepEqual(Object.keys(parseHosts('192.0.2.1 constructor __proto__\n')), [
+      'constructor',
+      '__proto__',
+    ])
   })
 })

@@ -15,7 +15,13 @@ const srv = (priority: number, port: number, target: string): DnsRecord => ({
   port,
   target,
 })
-const naptr = (order: number, preference: number, service: string, replacement: string, flags = 's'): DnsRecord => ({
+const naptr = (
+  order: number,
+  preference: number,
+  service: string,
+  replacement: string,
+  flags = 's',
+): DnsRecord => ({
   type: 'NAPTR',
   order,
   preference,
@@ -36,11 +42,20 @@ const hop = (host: string, more: Partial<Hop> = {}): Hop => ({
 })
 
 /** Answers every question from the zone, and tells what was asked in which order. */
-function walk(where: Hop, zone: Zone, policy = BOTH): { asked: string[][]; targets: string[]; failed: boolean } {
+function walk(
+  where: Hop,
+  zone: Zone,
+  policy = BOTH,
+): { asked: string[][]; targets: string[]; failed: boolean } {
   const said = new Map<string, Answer>()
   const asked: string[][] = []
   for (let rounds = 0; rounds < 6; rounds++) {
-    const step = stepTo(where, policy, ({ type, name }: Question) => said.get(`${type} ${name}`), () => 0.999)
+    const step = stepTo(
+      where,
+      policy,
+      ({ type, name }: Question) => said.get(`${type} ${name}`),
+      () => 0.999,
+    )
     if (step.need === null) {
       const targets = step.targets.map(({ protocol, host, port }) => `${protocol} ${host} ${port}`)
       return { asked, targets, failed: step.failed }
@@ -50,7 +65,10 @@ function walk(where: Hop, zone: Zone, policy = BOTH): { asked: string[][]; targe
     for (const question of round) {
       assert.ok(!said.has(question), `${question} is asked twice`)
       const found = zone[question]
-      said.set(question, found === undefined ? NONE : found === 'fails' ? FAILED : { outcome: 'found', records: found })
+      said.set(
+        question,
+        found === undefined ? NONE : found === 'fails' ? FAILED : { outcome: 'found', records: found },
+      )
     }
   }
   return assert.fail('no end')
@@ -79,7 +97,11 @@ describe('RFC 3263 §4.1, §4.2', () => {
   const literals: readonly (readonly [string, Hop, string])[] = [
     ['an address: UDP at 5060', hop('10.0.0.2'), 'udp 10.0.0.2 5060'],
     ['an address, sips: TLS at 5061', hop('10.0.0.2', { secure: true }), 'tls 10.0.0.2 5061'],
-    ['an address with transport and port', hop('2001:db8::1', { port: 5080, protocol: 'tcp' }), 'tcp 2001:db8::1 5080'],
+    [
+      'an address with transport and port',
+      hop('2001:db8::1', { port: 5080, protocol: 'tcp' }),
+      'tcp 2001:db8::1 5080',
+    ],
     ['an address with transport', hop('10.0.0.2', { protocol: 'tcp' }), 'tcp 10.0.0.2 5060'],
     ['an address over WebSocket', hop('10.0.0.2', { protocol: 'wss', secure: true }), 'wss 10.0.0.2 5061'],
   ]
@@ -92,8 +114,12 @@ describe('RFC 3263 §4.1, §4.2', () => {
   it('a name with a port is a host: its addresses only, over UDP, or TLS for sips', () => {
     const { asked, targets } = walk(hop('b.example', { port: 5070 }), FULL)
     assert.deepEqual([asked, targets], [[['A b.example']], ['udp 10.0.0.99 5070']])
-    assert.deepEqual(walk(hop('b.example', { port: 5070, secure: true }), FULL).targets, ['tls 10.0.0.99 5070'])
-    assert.deepEqual(walk(hop('b.example', { port: 5070, protocol: 'tcp' }), FULL).targets, ['tcp 10.0.0.99 5070'])
+    assert.deepEqual(walk(hop('b.example', { port: 5070, secure: true }), FULL).targets, [
+      'tls 10.0.0.99 5070',
+    ])
+    assert.deepEqual(walk(hop('b.example', { port: 5070, protocol: 'tcp' }), FULL).targets, [
+      'tcp 10.0.0.99 5070',
+    ])
   })
 
   it('a transport without a port: the SRV records of that transport, without NAPTR', () => {
@@ -173,7 +199,11 @@ describe('RFC 3263 §4.1, §4.2', () => {
 
   it('names no target twice, no more than ten, and takes an SRV target that is an address', () => {
     const zone: Zone = {
-      'SRV _sip._udp.b.example': [srv(1, 5060, 'h.b.example'), srv(2, 5060, 'i.b.example'), srv(3, 5060, '10.0.0.1')],
+      'SRV _sip._udp.b.example': [
+        srv(1, 5060, 'h.b.example'),
+        srv(2, 5060, 'i.b.example'),
+        srv(3, 5060, '10.0.0.1'),
+      ],
       'A h.b.example': a('10.0.0.1'),
       'A i.b.example': a('10.0.0.1', '10.0.0.2'),
     }

@@ -29,7 +29,10 @@ describe('RFC 5393 §4.2 the loop cookie', () => {
     ['the To tag', { toTag: 'b' }],
     ['the CSeq number', { cseq: 2 }],
     ['a Route', { headers: [...FIELDS, 'Route: <sip:p3;lr>'] }],
-    ['credentials', { headers: [FIELDS[0] ?? '', FIELDS[1] ?? '', 'Proxy-Authorization: Digest username="b"'] }],
+    [
+      'credentials',
+      { headers: [FIELDS[0] ?? '', FIELDS[1] ?? '', 'Proxy-Authorization: Digest username="b"'] },
+    ],
     ['Proxy-Require', { headers: [...FIELDS, 'Proxy-Require: x'] }],
   ] as const) {
     it(`differs with ${what}`, () => assert.notEqual(cookie('INVITE', options), plain))
@@ -41,7 +44,9 @@ describe('RFC 5393 §4.2 the loop cookie', () => {
       ['192.0.2.1', true],
       ['192.0.2.9', false],
     ] as const) {
-      const back = request('INVITE', { headers: [...FIELDS, `Via: SIP/2.0/UDP ${host}:5060;branch=${branch}`] })
+      const back = request('INVITE', {
+        headers: [...FIELDS, `Via: SIP/2.0/UDP ${host}:5060;branch=${branch}`],
+      })
       assert.equal(isLoop(back, loopCookie(back), own), loops)
     }
   })
