@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { decodeReply, encodeQuery } from '../../../src/net/dns/message.ts'
 import { decodeName, encodeName } from '../../../src/net/dns/name.ts'
 import type { Question } from '../../../src/net/dns/records.ts'

@@ -18,9 +18,9 @@ const failed: Told = { outcome: 'failed', records: [], ttl: null }
 /** A resolver whose servers answer when the test says so. */
 function lab(names: Partial<SystemNames> = {}) {
   let now = 0
-  const asked: { question: Question; then: (told: Told) => void }[] = []
+  const asked: { question: Question; tell: (told: Told) => void }[] = []
   const resolver = new DnsResolver({
-    client: { ask: (question, then) => void asked.push({ question, then }) },
+    client: { ask: (question, then) => void asked.push({ question, tell: then }) },
     names: { search: [], ndots: 1, hosts: {}, ...names },
     limits: LIMITS,
     now: () => now,
@@ -37,7 +37,7 @@ function lab(names: Partial<SystemNames> = {}) {
           records.length > 0 ? records.map((r) => ('address' in r ? r.address : '?')).join(' ') : outcome,
         ),
       ),
-    tell: (told: Told) => asked.at(-1)?.then(told),
+    tell: (told: Told) => asked.at(-1)?.tell(told),
     pass: (secs: number) => (now += secs * 1000),
   }
 }
@@ -49,7 +49,7 @@ describe('remembered answers', () => {
     ask('gw.example')
     ask('gw.example', 'AAAA')
     assert.equal(asked.length, 2)
-    asked[0]?.then(found('192.0.2.1', 30))
+    asked[0]?.tell(found('192.0.2.1', 30))
     tell(none(10))
     assert.deepEqual(got, ['192.0.2.1', '192.0.2.1', 'none'])
     pass(29)

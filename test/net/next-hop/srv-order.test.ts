@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { SrvRecord } from '../../../src/net/dns/records.ts'
 import { orderSrv } from '../../../src/net/next-hop/srv-order.ts'
 import { seeded } from '../../support/seeded.ts'
