@@ -20,6 +20,7 @@ export interface Config {
     readonly timer_c_secs: number
   }
   readonly security: SecurityConfig
+  readonly dns: DnsConfig
   readonly metrics: {
     /** Null: no listener of its own. */
     readonly prometheus: { readonly listen: Address; readonly path: string } | null
@@ -175,6 +176,26 @@ export interface SecurityConfig {
     readonly max_connections: number
     readonly max_connections_per_source: number
   }
+}
+
+/** All times in seconds. */
+export interface DnsConfig {
+  /** Empty: those of /etc/resolv.conf. */
+  readonly servers: readonly Address[]
+  /** For one server's answer. */
+  readonly timeout_secs: number
+  /** For one next hop, all questions together. */
+  readonly deadline_secs: number
+  /** How long a target may keep silent while there is another one; 0: as long as its transaction lives. */
+  readonly attempt_secs: number
+  /** How long a target that failed is tried last. */
+  readonly avoid_secs: number
+  readonly min_ttl_secs: number
+  readonly max_ttl_secs: number
+  readonly max_negative_ttl_secs: number
+  /** How long an answer serves past its end while no server answers. */
+  readonly max_stale_secs: number
+  readonly cache_size: number
 }
 
 export interface AdminConfig {

@@ -18,6 +18,7 @@ export function crossFaults(blocks: Partial<Blocks>): CrossFault[] {
     ...listens(blocks),
     ...clashes(blocks),
     ...script(blocks),
+    ...dns(blocks),
     ...registrar(blocks),
     ...authFaults(blocks),
     ...security(blocks),
@@ -90,6 +91,27 @@ function script({ script: s }: Partial<Blocks>): CrossFault[] {
       instead: `write ${s.sync_pool_size} or more`,
     },
   ]
+}
+
+function dns({ dns: d }: Partial<Blocks>): CrossFault[] {
+  if (d === undefined) return []
+  const { min_ttl_secs: min, max_ttl_secs: max, timeout_secs: timeout, deadline_secs: deadline } = d
+  const faults: CrossFault[] = []
+  if (min > max) {
+    faults.push({
+      path: ['dns', 'min_ttl_secs'],
+      what: 'is more than max_ttl_secs',
+      instead: `write ${max} or less`,
+    })
+  }
+  if (timeout > deadline) {
+    faults.push({
+      path: ['dns', 'timeout_secs'],
+      what: 'is more than deadline_secs',
+      instead: `write ${deadline} or less`,
+    })
+  }
+  return faults
 }
 
 function registrar({ registrar: r }: Partial<Blocks>): CrossFault[] {

@@ -203,6 +203,18 @@ export function hostPort(example: string): Kind<Address> {
   })
 }
 
+/** A name server: an IP address, with a port when it is not 53. */
+export function nameServer(): Kind<Address> {
+  const write = 'write an IP address like "192.0.2.53", or "192.0.2.53:5353"; IPv6 with a port in brackets'
+  return kind({ type: 'string', examples: ['192.0.2.53'] }, write, (value, refuse) => {
+    if (typeof value !== 'string') return refuse('is not an address', write)
+    if (isIPv6(value)) return { host: value, port: 53 }
+    const split = splitHostPort(value)
+    if (split === null || isIP(split.host) === 0) return refuse('is not an IP address', write)
+    return split.port === 0 ? refuse('has port 0', write) : { host: split.host, port: split.port ?? 53 }
+  })
+}
+
 /** What a listener is called by peers: a host name or an IP address, with or without a port. */
 export function readAdvertise(value: unknown): { host: string; port: number | null } | null {
   if (typeof value !== 'string') return null

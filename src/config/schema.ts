@@ -5,6 +5,7 @@ import { block, list, optionalBlock } from './block.ts'
 import { media } from './blocks/media.ts'
 import { nat } from './blocks/nat.ts'
 import { registrar } from './blocks/registrar.ts'
+import { dnsBlock } from './blocks/dns.ts'
 import {
   advertised,
   amount,
@@ -90,6 +91,7 @@ export const blocks = {
     ),
   }),
   security,
+  dns: dnsBlock,
   metrics: block('Prometheus metrics.', {
     prometheus: optionalBlock('A listener for scrapes. Absent: none (the admin port serves /metrics too).', {
       listen: required(ipPort('127.0.0.1:9464'), 'IP address and port.'),

@@ -29,6 +29,7 @@ export function settle(blocks: Blocks, file: string, env: Environment): Config {
     nat: blocks.nat,
     transaction: blocks.transaction,
     security: blocks.security,
+    dns: blocks.dns,
     metrics: blocks.metrics,
     admin: blocks.admin,
     cdr: cdr(blocks.cdr, absolute),

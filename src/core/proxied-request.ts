@@ -7,11 +7,13 @@ import {
   upstreamOf,
 } from '../sip/proxy/best-response.ts'
 import { type ContextEffect, ResponseContext } from '../sip/proxy/response-context.ts'
+import { breadthOf, shareBreadth } from '../sip/proxy/max-breadth.ts'
 import type { ClientTransaction, ClientUser } from '../stack/transaction-layer.ts'
 import { causeOf } from './call-result.ts'
 import { replyOptions } from './decide.ts'
 import { editedRequest, editResponse } from './edits.ts'
 import type { Branches, Exchange } from './exchange.ts'
+import { Failover } from './failover.ts'
 import type { ProxyCore } from './proxy-core.ts'
 import type { Decision, HandlerKind, Outcome, Verdict } from './verdict.ts'
 
@@ -47,6 +49,8 @@ class Branch implements ClientUser {
   contact: string | null
   /** Tried one after another when the flow before has failed, never beside it. */
   alternates: readonly Alternate[] = []
+  /** Its share of Max-Breadth. */
+  readonly breadth: number
   transaction: ClientTransaction | null = null
   timerC: Timer | null = null
   /** Its 2xx as the script left it, to be repeated without asking again. */
@@ -59,9 +63,11 @@ class Branch implements ClientUser {
     uri: string | null,
     contact: string | null,
     nextHop: string | null,
+    breadth: number,
     listener: Listener,
   ) {
     this.index = index
+    this.breadth = breadth
     this.uri = uri
     this.contact = contact
     this.nextHop = nextHop
@@ -105,10 +111,19 @@ export class ProxiedRequest implements Branches, Listener {
 
   start(verdict: Forwarding): void {
     const first = this.#branches.length
+    const breadth = breadthOf(this.#original)
+    const atOnce = verdict.do === 'fork' && verdict.strategy === 'parallel' ? verdict.targets.length : 1
+    // Those that were tried before have all ended: what they had can be given again (RFC 5393 §5.3.3.1).
+    const shares = shareBreadth(breadth, atOnce)
+    if (shares === null) {
+      this.#exchange.reply(440, 'server')
+      return
+    }
+    const share = (i: number): number => shares[i] ?? breadth
     const branches =
       verdict.do === 'relay'
-        ? [new Branch(first, null, null, verdict.target, this)]
-        : this.#branchesTo(verdict, first)
+        ? [new Branch(first, null, null, verdict.target, breadth, this)]
+        : this.#branchesTo(verdict, first, share)
     this.#branches = first === 0 ? branches : [...this.#branches, ...branches]
     const added = this.#branches.length - first
     if (added === 0) this.#exchange.reply(404, 'server')
@@ -119,6 +134,7 @@ export class ProxiedRequest implements Branches, Listener {
   #branchesTo(
     { targets, contacts = [] }: Extract<Forwarding, { do: 'fork' }>,
     first: number,
+    share: (i: number) => number,
   ): readonly Branch[] {
     const branches: Branch[] = []
     const devices = new Map<string, Branch>()
@@ -130,7 +146,7 @@ export class ProxiedRequest implements Branches, Listener {
         same.alternates = [...same.alternates, { uri, contact }]
         return
       }
-      const branch = new Branch(first + branches.length, uri, contact, null, this)
+      const branch = new Branch(first + branches.length, uri, contact, null, share(branches.length), this)
       branches.push(branch)
       if (device !== null) devices.set(device, branch)
     })
@@ -142,7 +158,10 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   drop(): void {
-    for (const branch of this.#branches) branch.timerC?.cancel()
+    for (const { timerC, transaction } of this.#branches) {
+      timerC?.cancel()
+      if (transaction instanceof Failover) transaction.drop()
+    }
   }
 
   #perform(effects: readonly ContextEffect[]): void {
@@ -208,9 +227,9 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   #launch(branch: Branch): void {
-    const { uri, nextHop, contact } = branch
+    const { uri, nextHop, contact, breadth } = branch
     const way = contact === null ? null : this.#core.wayTo(contact)
-    const launch = { original: this.#original, uri, nextHop, way, exchange: this.#exchange }
+    const launch = { original: this.#original, uri, nextHop, way, breadth, exchange: this.#exchange }
     this.#core.launch(
       launch,
       branch,

@@ -4,25 +4,40 @@ import type { Identifiers } from '../base/identifiers.ts'
 import type { Request } from '../sip/message/message.ts'
 import { advance, type Forwarding, forward, stamp } from '../sip/proxy/forward.ts'
 import { cookieBranch, loopCookie } from '../sip/proxy/loop.ts'
+import { setBreadth } from '../sip/proxy/max-breadth.ts'
 import { leadsHere, type Own } from '../sip/proxy/own.ts'
 import { routeUri } from '../sip/proxy/preprocess.ts'
 import { hopsLeft } from '../sip/proxy/validate.ts'
 import { supports } from '../sip/registrar/outbound.ts'
 import type { ClientTransaction, ClientUser, TransactionLayer } from '../stack/transaction-layer.ts'
+import type { Spine } from '../spine/spine.ts'
 import type { Flow, Target, TransportPort } from '../stack/transport.ts'
 import type { Way, Ways } from './binding-ways.ts'
 import { editedRequest } from './edits.ts'
 import type { Exchange } from './exchange.ts'
+import { Failover } from './failover.ts'
 import { FlowTokens } from './flow-tokens.ts'
 import { ProxiedRequest } from './proxied-request.ts'
+import { TargetMemory } from './target-memory.ts'
 import { locate, type Resolver } from './target.ts'
 import type { Decision, Router, Verdict } from './verdict.ts'
 
 /** RFC 3261 §16.6 step 11: more than three minutes. */
 export const DEFAULT_TIMER_C_MS = 181_000
 
+/** What to do about targets that fail. Milliseconds. */
+export interface FailoverTimes {
+  /** How long a target may keep silent while there is another one; 0: as long as timers B and F allow. */
+  readonly attemptMs: number
+  /** How long one that failed is tried last; 0: it is forgotten at once. */
+  readonly avoidMs: number
+}
+
+export const DEFAULT_FAILOVER: FailoverTimes = { attemptMs: 1_000, avoidMs: 30_000 }
+
 export interface ProxyCoreOptions {
   readonly clock: Clock
+  readonly spine: Spine
   readonly identifiers: Identifiers
   readonly transport: TransportPort
   /** The layer that this core is the user of; asked for late, since each needs the other. */
@@ -40,6 +55,7 @@ export interface ProxyCoreOptions {
   readonly ways?: Ways
   /** Names for flows in Path and Record-Route; absent: none are named there. */
   readonly flowTokens?: FlowTokens
+  readonly failover?: FailoverTimes
 }
 
 /** What a branch gets after the wish to send it. */
@@ -51,6 +67,8 @@ export interface Launch {
   readonly nextHop: string | null
   /** How the contact is reached that `uri` is; null when it is none. */
   readonly way: Way | null
+  /** Its share of Max-Breadth (RFC 5393 §5.3). */
+  readonly breadth: number
   readonly exchange: Exchange
 }
 
@@ -60,6 +78,8 @@ export class ProxyCore {
   readonly router: Router
   readonly timerCMs: number
   readonly #o: ProxyCoreOptions
+  readonly #memory: TargetMemory
+  readonly #attemptMs: number
   readonly #sentBy = new Map<Protocol, string>()
 
   constructor(options: ProxyCoreOptions) {
@@ -67,6 +87,9 @@ export class ProxyCore {
     this.clock = options.clock
     this.router = options.router
     this.timerCMs = options.timerCMs ?? DEFAULT_TIMER_C_MS
+    const { attemptMs, avoidMs } = options.failover ?? DEFAULT_FAILOVER
+    this.#attemptMs = attemptMs
+    this.#memory = new TargetMemory(options.clock, avoidMs)
   }
 
   /** Carries out a `relay` or `fork`. Throws a TypeError when the script's edits are no header text. */
@@ -82,36 +105,32 @@ export class ProxyCore {
    * @param wanted asked again when a name has been resolved: false when the branch was given up meanwhile
    */
   launch(
-    { original, uri, nextHop, way, exchange }: Launch,
+    { original, uri, nextHop, way, breadth, exchange }: Launch,
     user: ClientUser,
     wanted: () => boolean,
     then: (result: ClientTransaction | number) => void,
   ): void {
     if (way?.dead === true) return then(430)
     const forwarding = forward(original, uri, nextHop, way?.routes)
+    setBreadth(forwarding.request, breadth)
     const edge = uri === null && nextHop === null ? exchange.edge : null
     const fixed = way?.target ?? edge ?? this.#ownRoute(forwarding)
     if (typeof fixed === 'number') return then(fixed)
     const pin = way?.pinned === true || edge !== null
-    this.#find(forwarding.nextHop, exchange.request.uri, fixed, (target) => {
+    this.#find(forwarding.nextHop, exchange.request.uri, fixed, (targets) => {
       if (!wanted()) return
-      if (typeof target === 'number') {
-        then(target)
+      if (typeof targets === 'number') {
+        then(targets)
         return
       }
       const { request } = forwarding
-      const branch = cookieBranch(this.#o.identifiers.branch(), exchange.cookie)
-      const inbound = exchange.flow.path.protocol
-      if (exchange.addPath) request.headers.prepend('Path', this.#path(exchange, target.protocol))
-      const routes = exchange.recordRoute
-        ? this.#recordRoutes(
-            { protocol: inbound, user: this.#tokenBack(exchange) },
-            { protocol: target.protocol, user: pin ? this.#tokenOn(target) : null },
-          )
-        : []
-      stamp(request, this.#via(target.protocol, branch), routes)
-      exchange.call?.routedTo(target.host, target.port)
-      then(this.#o.layer().request(request, target, user))
+      const [only] = targets
+      if (targets.length === 1 && only !== undefined) then(this.#send(request, only, user, exchange, pin))
+      else {
+        const failover = this.#failover(request, targets, user, exchange, wanted, pin)
+        then(failover)
+        failover.start()
+      }
     })
     return undefined
   }
@@ -130,31 +149,80 @@ export class ProxyCore {
     return this.#o.ways?.deviceOf(reference) ?? null
   }
 
+  #failover(
+    request: Request,
+    targets: readonly Target[],
+    user: ClientUser,
+    exchange: Exchange,
+    wanted: () => boolean,
+    pin: boolean,
+  ): Failover {
+    const { hopFailedOver } = this.#o.spine
+    return new Failover(request, {
+      clock: this.clock,
+      targets,
+      user,
+      wanted,
+      memory: this.#memory,
+      attemptMs: this.#attemptMs,
+      send: (copy, target, attempt) => this.#send(copy, target, attempt, exchange, pin),
+      onFailover: (reason) => {
+        if (hopFailedOver.active) hopFailedOver.publish({ reason })
+      },
+    })
+  }
+
+  /** @param pin the dialog keeps to the flow that this request takes */
+  #send(
+    request: Request,
+    target: Target,
+    user: ClientUser,
+    exchange: Exchange,
+    pin: boolean,
+  ): ClientTransaction {
+    const branch = cookieBranch(this.#o.identifiers.branch(), exchange.cookie)
+    const inbound = exchange.flow.path.protocol
+    if (exchange.addPath) request.headers.prepend('Path', this.#path(exchange, target.protocol))
+    const routes = exchange.recordRoute
+      ? this.#recordRoutes(
+          { protocol: inbound, user: this.#tokenBack(exchange) },
+          { protocol: target.protocol, user: pin ? this.#tokenOn(target) : null },
+        )
+      : []
+    stamp(request, this.#via(target.protocol, branch), routes)
+    exchange.call?.routedTo(target.host, target.port)
+    return this.#o.layer().request(request, target, user)
+  }
+
   /** §16.11 for an ACK to a 2xx, already preprocessed: on its way, without state and without an answer when it cannot go. */
   forwardAck(ack: Request, edge: Target | null = null): void {
     if (hopsLeft(ack) <= 0) return
     const cookie = loopCookie(ack)
-    this.#find(advance(ack), undefined, edge, (target) => {
+    this.#find(advance(ack), undefined, edge, (targets) => {
+      const [target] = typeof targets === 'number' ? [] : targets
       // To ourselves it would only come back until its hops are used up.
-      if (typeof target === 'number' || leadsHere(this.#o.own, target.host, target.port)) return
+      if (target === undefined || leadsHere(this.#o.own, target.host, target.port)) return
       stamp(ack, this.#via(target.protocol, cookieBranch(this.#o.identifiers.branch(), cookie)), [])
       this.#o.transport.reach(target, (flow) => void flow?.send(ack))
     })
   }
 
+  /** The targets to try, in this order; or the status of a hop that leads nowhere. */
   #find(
     hop: string,
     called: string | undefined,
     fixed: Target | null,
-    then: (target: Target | number) => void,
+    then: (targets: readonly Target[] | number) => void,
   ): void {
-    if (fixed !== null) return then(fixed)
+    if (fixed !== null) return then([fixed])
     const flow = this.#o.flowFor(hop, called)
     if (flow !== undefined && !flow.closed) {
       const { protocol, remote } = flow.path
-      return then({ protocol, host: remote.host, port: remote.port, flow })
+      return then([{ protocol, host: remote.host, port: remote.port, flow }])
     }
-    return locate(hop, this.#o.resolver, (located) => then(located.ok ? located.target : located.status))
+    return locate(hop, this.#o.resolver, (located) =>
+      then(located.ok ? this.#memory.order(located.targets) : located.status),
+    )
   }
 
   #via(protocol: Protocol, branch: string): string {

@@ -1,8 +1,11 @@
 import type { Address } from '../base/address.ts'
 import type { SecurityRules } from '../core/security/rules.ts'
+import type { FailoverTimes } from '../core/proxy-core.ts'
 import type { ContactRow } from '../core/registrar-core.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
+import type { CacheLimits } from '../net/dns/cache.ts'
+import type { SystemNames } from '../net/dns/system.ts'
 import type { ControlMessage, HostMessage } from '../script/conversation.ts'
 import type { ListenerOptions, TransportLimits } from '../stack/transport-layer.ts'
 import type { MediaStart } from './media-settings.ts'
@@ -47,6 +50,7 @@ export interface EngineStart {
   readonly timerCMs: number
   readonly security: SecurityRules
   readonly limits: TransportLimits
+  readonly dns: DnsStart
   readonly cdr: {
     readonly enabled: boolean
     readonly autoEmit: boolean
@@ -62,6 +66,16 @@ export interface EngineStart {
   readonly heartbeat: SharedArrayBuffer
 }
 
+/** How names become addresses, and what the machine says about them. Times in milliseconds unless named otherwise. */
+export interface DnsStart {
+  readonly servers: readonly Address[]
+  readonly names: Pick<SystemNames, 'search' | 'ndots' | 'hosts'>
+  readonly limits: CacheLimits
+  readonly timeoutMs: number
+  readonly deadlineMs: number
+  readonly failover: FailoverTimes
+}
+
 /** Levels read from the tables when somebody asks. */
 export interface EngineLevels {
   readonly transactions: {
@@ -75,6 +89,8 @@ export interface EngineLevels {
   readonly callsActive: number
   /** Sources banned now. */
   readonly banned: number
+  /** Answers of name servers remembered. */
+  readonly dnsCacheEntries: number
   readonly cdrSessions: number
   readonly registrations: number
   /** Null: no media engine. */

@@ -17,7 +17,6 @@ import { Guard } from '../core/security/guard.ts'
 import { watchForSignals } from '../core/security/watch.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import { MetricsWriter } from '../metrics/writer.ts'
-import { HostResolver } from '../net/resolve.ts'
 import { CdrTap } from '../observe/cdr/tap.ts'
 import { HepTap } from '../observe/hep/tap.ts'
 import { attachLogTap } from '../observe/log/tap.ts'
@@ -36,6 +35,7 @@ import { registrarServices } from './registrar-services.ts'
 import { listenFault } from './listen-fault.ts'
 import { openMediaSockets } from './media-sockets.ts'
 import { mediaServices } from './media-services.ts'
+import { createNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 
 export interface EngineWorld {
@@ -63,6 +63,7 @@ export class Engine {
   readonly #calls: CallTracker
   readonly #media: MediaEngine | null
   readonly #guard: Guard
+  readonly #dnsEntries: () => number
   readonly #closers: (() => void)[] = []
 
   constructor(start: EngineStart, world: EngineWorld) {
@@ -81,8 +82,13 @@ export class Engine {
       onBan: (isBanned) => this.#transport.cutFrom(isBanned),
     })
     watchForSignals(spine, this.#guard)
+    const hops = createNextHops(start.dns, start.listeners, clock, (asked) => {
+      if (spine.dnsAsked.active) spine.dnsAsked.publish(asked)
+    })
+    this.#dnsEntries = hops.entries
     this.#transport = new TransportLayer({
       clock,
+      nextHops: hops.nextHops,
       identifiers,
       spine,
       limits: start.limits,
@@ -115,13 +121,12 @@ export class Engine {
     // Before the records are taken: it adds to them.
     this.#media = start.media && new MediaEngine({ clock, identifiers, spine, ...start.media })
     this.#flowTokens = new FlowTokens(start.registrar.secret, identifiers.tag())
-    const resolver = new HostResolver(() => clock.now())
     const layer = (): TransactionLayer => this.#transactions
     const transport = this.#transport
     const common = { clock, identifiers, spine, transport, layer, registrar: this.#registrar }
     this.#subscriptions = new RegSubscriptions({
       ...common,
-      resolver,
+      resolver: hops.nextHops,
       maxSubscriptions: start.registrar.maxSubscriptions,
     })
     const { keepAlive } = start.registrar
@@ -144,12 +149,14 @@ export class Engine {
     this.#dialogs = new ProxyDialogs({ clock })
     const proxy = new ProxyCore({
       clock,
+      spine,
       identifiers,
       transport: this.#transport,
       layer,
       router: this.host,
       own,
-      resolver,
+      resolver: hops.nextHops,
+      failover: start.dns.failover,
       ways: this.#registrar,
       flowTokens: this.#flowTokens,
       // Without a connection there is none to be found.
@@ -277,6 +284,7 @@ export class Engine {
       proxyDialogSessions: this.#dialogs.size,
       callsActive: this.#calls.active,
       banned: this.#guard.banned,
+      dnsCacheEntries: this.#dnsEntries(),
       cdrSessions: this.#cdrSessions(),
       registrations: this.#registrar.registrations,
       media: this.#media && {

@@ -29,6 +29,7 @@ export function levelsOf(
     cdrSessions: engine?.cdrSessions ?? null,
     calls: engine?.callsActive ?? null,
     bannedIps: engine?.banned ?? null,
+    dnsCacheEntries: engine?.dnsCacheEntries ?? null,
     transactions: engine?.transactions ?? null,
     connections: engine ? [['tcp', engine.connections.tcp]] : null,
     cdrRecords: sinks.flatMap((s) => CDR_OUTCOMES.map((outcome) => [s.sink, outcome, s[outcome]] as const)),

@@ -2,8 +2,9 @@ import type { Config, ListenAddress } from '../config/config.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
 import type { ListenerOptions } from '../stack/transport-layer.ts'
 import { securityRules, limits } from './security-settings.ts'
-import type { EngineStart } from './conversation.ts'
 import { mediaStart } from './media-settings.ts'
+import { readSystemNames } from '../net/dns/system.ts'
+import type { DnsStart, EngineStart } from './conversation.ts'
 
 /** What the engine thread needs of the configuration, and the memory it shares. */
 export function engineStart(
@@ -50,6 +51,7 @@ export function engineStart(
     },
     security: securityRules(config.security),
     limits: limits(config.security.limits),
+    dns: dns(config.dns),
     timerCMs: config.transaction.timer_c_secs * 1000,
     cdr: {
       enabled: cdr.enabled,
@@ -61,6 +63,25 @@ export function engineStart(
     metrics,
     trace,
     heartbeat,
+  }
+}
+
+/** Reads /etc/resolv.conf and /etc/hosts: here, once, so that the engine thread never waits for a disk. */
+function dns(config: Config['dns']): DnsStart {
+  const system = readSystemNames()
+  return {
+    servers: config.servers.length > 0 ? config.servers : system.servers,
+    names: { search: system.search, ndots: system.ndots, hosts: system.hosts },
+    limits: {
+      minTtlSecs: config.min_ttl_secs,
+      maxTtlSecs: config.max_ttl_secs,
+      maxNegativeTtlSecs: config.max_negative_ttl_secs,
+      maxStaleSecs: config.max_stale_secs,
+      size: config.cache_size,
+    },
+    timeoutMs: config.timeout_secs * 1000,
+    deadlineMs: config.deadline_secs * 1000,
+    failover: { attemptMs: config.attempt_secs * 1000, avoidMs: config.avoid_secs * 1000 },
   }
 }
 

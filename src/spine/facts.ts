@@ -30,6 +30,21 @@ export interface Retransmitted {
   readonly direction: 'in' | 'out'
 }
 
+/** Why a request went to the next target of its hop (RFC 3263 §4.3). */
+export type FailoverReason = 'timeout' | 'transport' | '503'
+
+export interface HopFailedOver {
+  readonly reason: FailoverReason
+}
+
+/** A question to the name servers was answered, or given up. What is remembered is not asked. */
+export interface DnsAsked {
+  readonly type: 'A' | 'AAAA' | 'SRV' | 'NAPTR'
+  /** `none`: no such record or name. `error`: no server knew. `timeout`: none answered. */
+  readonly outcome: 'found' | 'none' | 'error' | 'timeout'
+  readonly ms: number
+}
+
 export interface FlowMoved {
   readonly path: Path
   /** Why a flow closed; null on opening and on an orderly end. */

@@ -6,8 +6,10 @@ import type {
   CallDecided,
   CallRecord,
   CallStarted,
+  DnsAsked,
   Dropped,
   FlowMoved,
+  HopFailedOver,
   InviteUnacknowledged,
   KeptAlive,
   LogLine,
@@ -30,6 +32,8 @@ export interface Spine {
   readonly messageSent: Channel<MessageCrossed>
   readonly messageFaulted: Channel<MessageFaulted>
   readonly retransmitted: Channel<Retransmitted>
+  readonly dnsAsked: Channel<DnsAsked>
+  readonly hopFailedOver: Channel<HopFailedOver>
   readonly flowOpened: Channel<FlowMoved>
   readonly flowClosed: Channel<FlowMoved>
   readonly callStarted: Channel<CallStarted>
@@ -59,6 +63,8 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     messageSent: new Channel('messageSent', onFault),
     messageFaulted: new Channel('messageFaulted', onFault),
     retransmitted: new Channel('retransmitted', onFault),
+    dnsAsked: new Channel('dnsAsked', onFault),
+    hopFailedOver: new Channel('hopFailedOver', onFault),
     flowOpened: new Channel('flowOpened', onFault),
     flowClosed: new Channel('flowClosed', onFault),
     callStarted: new Channel('callStarted', onFault),

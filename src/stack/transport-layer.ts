@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
 import type { Address, Path, Protocol } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
+import type { HopTarget, NextHops } from '../base/next-hop.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import { connectTcp, listenTcp, StreamConnection, type StreamListener, type TcpAcceptor } from '../net/tcp.ts'
 import { answerStun } from '../net/stun.ts'
@@ -14,6 +15,7 @@ import { parseMessage } from '../sip/message/parse.ts'
 import { formatVia, type Via } from '../sip/message/via.ts'
 import type { DropReason } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
+import { sentByHop } from './sent-by.ts'
 import { DatagramFlow, StreamFlow } from './flows.ts'
 import { StreamTable, type Stream } from './streams.ts'
 import type { Flow, Target, TransportPort } from './transport.ts'
@@ -56,6 +58,8 @@ export interface TransportLayerOptions {
   readonly limits?: TransportLimits
   /** Without it, everybody may. */
   readonly gate?: Gate
+  /** For responses whose connection is gone (RFC 3263 §5); without it they follow the source address only. */
+  readonly nextHops?: NextHops
   /** Every whole, valid message, requests with their top Via stamped (§18.2.1, RFC 3581 §4). */
   readonly onMessage: (message: Message, flow: Flow) => void
   readonly onFlowClosed: (flow: Flow, error: string | null) => void
@@ -154,7 +158,11 @@ export class TransportLayer implements TransportPort {
     if (arrivedOn.reliable) {
       if (!arrivedOn.closed || !via) return then(arrivedOn.closed ? null : arrivedOn)
       // §18.2.2: the connection is gone; try the source address at the port the Via names.
-      return this.#streamTo(arrivedOn.path.remote.host, via.port ?? 5060, then)
+      return this.#streamTo(arrivedOn.path.remote.host, via.port ?? 5060, (flow) => {
+        const hop = flow === null ? sentByHop(via) : null
+        if (hop === null || this.#o.nextHops === undefined) return then(flow)
+        return this.#o.nextHops.find(hop, (found) => this.#firstOf(found.ok ? found.targets : [], then))
+      })
     }
     // NOTE: a maddr in the Via is not obeyed (§18.2.2 first bullet): it would let anybody aim our responses.
     const { remote, local } = arrivedOn.path
@@ -166,6 +174,13 @@ export class TransportLayer implements TransportPort {
   /** Cuts the connections of these peers: they have been banned. */
   cutFrom(isMeant: (remoteHost: string) => boolean): void {
     for (const stream of this.#streams) if (isMeant(stream.path.remote.host)) stream.cut('banned')
+  }
+
+  /** Connects to the first of the targets that can be reached. */
+  #firstOf(targets: readonly HopTarget[], then: (flow: Flow | null) => void): void {
+    const [next, ...others] = targets
+    if (next === undefined) return then(null)
+    return this.reach(next, (flow) => (flow === null ? this.#firstOf(others, then) : then(flow)))
   }
 
   /** Stops listening and closes every connection. */

@@ -204,6 +204,16 @@ describe('faults across keys', () => {
       /^2:49 registrar.default_expires — is less than min_expires \(100\)/,
     ],
     [
+      'TTLs the wrong way round',
+      'dns: { min_ttl_secs: 60, max_ttl_secs: 30 }',
+      /^2:22 dns.min_ttl_secs — is more than max_ttl_secs/,
+    ],
+    [
+      'a name server by name',
+      'dns: { servers: ["ns.example"] }',
+      /dns.servers\.0 — is not an IP address|dns.servers\[0\]/,
+    ],
+    [
       'an open admin port',
       'admin: { listen: "0.0.0.0:9465" }',
       /admin.listen — is open to other machines, and there is no token/,

@@ -1,3 +1,4 @@
+import { tableOfHops } from './next-hops.ts'
 import type { Address } from '../../src/base/address.ts'
 import { CallTracker } from '../../src/core/calls.ts'
 import { Dispatch } from '../../src/core/dispatch.ts'
@@ -58,7 +59,10 @@ export function element(
   }
   const flowTokens = new FlowTokens(Buffer.from(`the secret of ${name}, 16 bytes`), identifiers.tag())
   const layer = (): TransactionLayer => transactions
-  const resolver = { resolve: (_host: string, then: (ips: readonly string[]) => void) => then([]) }
+  const resolver = tableOfHops(
+    () => [],
+    (answer) => answer(),
+  )
   const common = { clock, identifiers, spine, transport, layer, registrar }
   const subscriptions = new RegSubscriptions({ ...common, resolver, maxSubscriptions: 3 })
   const pings = keepAlive && new NatKeepAlive({ ...common, ...keepAlive })

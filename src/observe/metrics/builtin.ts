@@ -42,6 +42,7 @@ export interface Levels {
   readonly calls: number | null
   /** Sources banned now, by whatever. */
   readonly bannedIps: number | null
+  readonly dnsCacheEntries: number | null
   readonly scriptGeneration: number | null
   /** Every sink configured × every outcome, 0 included; ever rising. */
   readonly cdrRecords: readonly (readonly [sink: string, outcome: string, records: number])[] | null
@@ -118,6 +119,7 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
   gauge('siphon_dialogs_active', 'Dialogs the server knows now', (l) => l.dialogs)
   gauge('siphon_banned_ips', 'Sources banned now: addresses, and /64 networks of IPv6', (l) => l.bannedIps)
   gauge('siphon_calls_active', 'Call attempts and calls in progress', (l) => l.calls)
+  gauge('siphon_dns_cache_entries', 'Answers of name servers remembered now', (l) => l.dnsCacheEntries)
   gauge(
     'siphon_script_generation',
     'Script loads that took over since start: the first is 1',

@@ -77,6 +77,13 @@ export const MEDIA_OUTCOMES: readonly string[] = ['ok', 'error', 'timeout', 'mal
 export const MEDIA_BUCKETS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 ]
+/** From a name server next door to the deadline of a search. Seconds. */
+export const DNS_BUCKETS: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+]
+export const DNS_TYPES = ['A', 'AAAA', 'SRV', 'NAPTR'] as const
+export const DNS_OUTCOMES = ['found', 'none', 'error', 'timeout'] as const
+export const FAILOVER_REASONS = ['timeout', 'transport', '503'] as const
 
 export interface TapOptions {
   /** Transports with a listener: their series are there at 0 from the start. udp and tcp unless told. */
@@ -93,6 +100,7 @@ export function attachMetricsTap(spine: Spine, writer: MetricsWriter, options: T
   tapMedia(spine, writer)
   tapSecurity(spine, writer, transports)
   tapRegistrations(spine, writer)
+  tapNextHops(spine, writer)
 }
 
 function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly Protocol[]): void {
@@ -271,6 +279,36 @@ function tapRegistrations(spine: Spine, writer: MetricsWriter): void {
   })
   const notified = perKnown(notifies, 'outcome', ['delivered', 'failed'], { event: 'reg' })
   spine.notified.subscribe(({ outcome }) => notified(outcome).inc())
+}
+
+function tapNextHops(spine: Spine, writer: MetricsWriter): void {
+  const queries = writer.counter(
+    'siphon_dns_queries_total',
+    'Questions to name servers, by type of record and what became of them',
+    { labels: ['type', 'outcome'] },
+  )
+  const seconds = writer.histogram('siphon_dns_query_seconds', 'Question to answer, or to giving up', {
+    buckets: DNS_BUCKETS,
+  })
+  const byType = new Map(
+    DNS_TYPES.map((type) => [
+      type,
+      new Map(
+        DNS_OUTCOMES.map((outcome) => [outcome, queries.labels({ type: type.toLowerCase(), outcome })]),
+      ),
+    ]),
+  )
+  spine.dnsAsked.subscribe(({ type, outcome, ms }) => {
+    byType.get(type)?.get(outcome)?.inc()
+    seconds.observe(ms / 1000)
+  })
+  const failovers = writer.counter(
+    'siphon_next_hop_failovers_total',
+    'Requests that went to the next target of their hop, by why',
+    { labels: ['reason'] },
+  )
+  const byReason = perKnown(failovers, 'reason', FAILOVER_REASONS)
+  spine.hopFailedOver.subscribe(({ reason }) => byReason(reason).inc())
 }
 
 /** A series for each known method, and one for all others. */

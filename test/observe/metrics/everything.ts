@@ -24,6 +24,7 @@ const LEVELS: Levels = {
   ],
   calls: 8,
   bannedIps: 2,
+  dnsCacheEntries: 11,
   scriptGeneration: 1,
   cdrRecords: [['file', 'delivered', 9]],
   cdrQueues: [['file', 0]],

@@ -119,6 +119,21 @@ describe('the metrics tap', () => {
     assert.deepEqual([lengths.at(-1), lengths.slice(0, -1).reduce((a, b) => a + b)], [31, 1])
   })
 
+  it('counts questions to name servers and failovers, every series at 0 before', () => {
+    const { reader, spine } = setup()
+    for (const type of ['a', 'aaaa', 'srv', 'naptr']) {
+      for (const outcome of ['found', 'none', 'error', 'timeout'])
+        assert.equal(reader.value('siphon_dns_queries_total', { type, outcome }), 0)
+    }
+    for (const reason of ['timeout', 'transport', '503'])
+      assert.equal(reader.value('siphon_next_hop_failovers_total', { reason }), 0)
+    spine.dnsAsked.publish({ type: 'SRV', outcome: 'timeout', ms: 0.1 })
+    spine.hopFailedOver.publish({ reason: '503' })
+    assert.equal(reader.value('siphon_dns_queries_total', { type: 'srv', outcome: 'timeout' }), 1)
+    assert.equal(reader.value('siphon_dns_query_seconds'), 1)
+    assert.equal(reader.value('siphon_next_hop_failovers_total', { reason: '503' }), 1)
+  })
+
   it('counts script jobs', () => {
     const { reader, spine } = setup()
     spine.scriptJobDone.publish({ handler: 'onRequest', waitMs: 1, runMs: 0.05 })
