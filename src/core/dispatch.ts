@@ -108,10 +108,10 @@ export class Dispatch implements TransactionUser {
   }
 
   /** An ACK for a 2xx goes its way without the script; one for a stateless answer of ours has arrived. */
-  onAck(ack: Request, _flow: Flow): void {
+  onAck(ack: Request, flow: Flow): void {
     if (ack.toTag === this.#statelessTag) return
     preprocess(ack, this.#o.own)
-    this.#o.proxy.forwardAck(ack)
+    this.#o.proxy.forwardAck(ack, flow.path)
   }
 
   onCancel(

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { formatAddress, type Protocol } from '../base/address.ts'
+import { formatAddress, type Path, type Protocol } from '../base/address.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import type { Request } from '../sip/message/message.ts'
 import { advance, forward, stamp } from '../sip/proxy/forward.ts'
@@ -7,7 +7,8 @@ import { cookieBranch, loopCookie } from '../sip/proxy/loop.ts'
 import { leadsHere, type Own } from '../sip/proxy/own.ts'
 import { hopsLeft } from '../sip/proxy/validate.ts'
 import type { ClientTransaction, ClientUser, TransactionLayer } from '../stack/transaction-layer.ts'
-import type { Flow, Target, TransportPort } from '../stack/transport.ts'
+import type { Flow, SentBy, Target, TransportPort } from '../stack/transport.ts'
+import { fits, needsItsConnection } from './connection-only.ts'
 import { editedRequest } from './edits.ts'
 import type { Exchange } from './exchange.ts'
 import { ProxiedRequest } from './proxied-request.ts'
@@ -50,7 +51,7 @@ export class ProxyCore {
   readonly router: Router
   readonly timerCMs: number
   readonly #o: ProxyCoreOptions
-  readonly #sentBy = new Map<Protocol, string>()
+  readonly #hostPorts = new WeakMap<SentBy, string>()
 
   constructor(options: ProxyCoreOptions) {
     this.#o = options
@@ -86,53 +87,84 @@ export class ProxyCore {
       }
       const { request } = forwarding
       const branch = cookieBranch(this.#o.identifiers.branch(), exchange.cookie)
-      const inbound = exchange.flow.path.protocol
-      const routes = exchange.recordRoute ? this.#recordRoutes(inbound, target.protocol) : []
-      stamp(request, this.#via(target.protocol, branch), routes)
+      const { path } = exchange.flow
+      const end = this.#endTowards(target, path)
+      const routes = exchange.recordRoute ? this.#recordRoutes(path, target.protocol, end, request) : []
+      stamp(request, this.#via(target.protocol, end, branch), routes)
       exchange.call?.routedTo(target.host, target.port)
-      then(this.#o.layer().request(request, target, user))
+      then(this.#o.layer().request(request, leavingBy(target, path), user))
     })
   }
 
-  /** §16.11 for an ACK to a 2xx, already preprocessed: on its way, without state and without an answer when it cannot go. */
-  forwardAck(ack: Request): void {
+  /**
+   * §16.11 for an ACK to a 2xx, already preprocessed: on its way, without state and without an answer when it cannot go.
+   * @param path what it came in on
+   */
+  forwardAck(ack: Request, path: Path): void {
     if (hopsLeft(ack) <= 0) return
     const cookie = loopCookie(ack)
     this.#find(advance(ack), undefined, (target) => {
       // To ourselves it would only come back until its hops are used up.
       if (typeof target === 'number' || leadsHere(this.#o.own, target.host, target.port)) return
-      stamp(ack, this.#via(target.protocol, cookieBranch(this.#o.identifiers.branch(), cookie)), [])
-      this.#o.transport.reach(target, (flow) => void flow?.send(ack))
+      const branch = cookieBranch(this.#o.identifiers.branch(), cookie)
+      stamp(ack, this.#via(target.protocol, this.#endTowards(target, path), branch), [])
+      this.#o.transport.reach(leavingBy(target, path), (flow) => void flow?.send(ack))
     })
   }
 
   #find(hop: string, called: string | undefined, then: (target: Target | number) => void): void {
     const flow = this.#o.flowFor(hop, called)
-    if (flow !== undefined && !flow.closed) {
+    if (flow !== undefined && !flow.closed && fits(hop, flow)) {
       const { protocol, remote } = flow.path
       then({ protocol, host: remote.host, port: remote.port, flow })
       return
     }
-    locate(hop, this.#o.resolver, (located) => then(located.ok ? located.target : located.status))
+    // 480: there is nobody listening where it could be called back.
+    if (needsItsConnection(hop)) then(480)
+    else locate(hop, this.#o.resolver, (located) => then(located.ok ? located.target : located.status))
   }
 
-  #via(protocol: Protocol, branch: string): string {
-    return `SIP/2.0/${protocol.toUpperCase()} ${this.#hostPort(protocol)};branch=${branch}`
+  /** What we are called where a request leaves: by the listener it came in on, where that fits. */
+  #endTowards({ protocol, host, flow }: Target, arrived: Path): SentBy {
+    return this.#o.transport.sentBy(protocol, { host, local: flow?.path.local ?? arrived.local })
   }
 
-  /** One value, or two where the transport changes (RFC 5658 §4): the way in first, the way out on top of it. */
-  #recordRoutes(inbound: Protocol, outbound: Protocol): readonly string[] {
-    if (inbound === outbound) return [`<sip:${this.#hostPort(inbound)}${transportParam(inbound)};lr>`]
-    return [inbound, outbound].map((p) => `<sip:${this.#hostPort(p)}${transportParam(p)};lr;r2=on>`)
+  #via(protocol: Protocol, end: SentBy, branch: string): string {
+    return `SIP/2.0/${protocol.toUpperCase()} ${this.#hostPort(end)};branch=${branch}`
   }
 
-  #hostPort(protocol: Protocol): string {
-    const known = this.#sentBy.get(protocol)
+  /**
+   * One value, or two where the transport, the address family or the listener changes (RFC 5658 §4): the way in first,
+   * the way out on top of it. A sips request gets sips URIs (§16.6 step 4).
+   */
+  #recordRoutes(
+    { protocol: inbound, local, remote }: Path,
+    outbound: Protocol,
+    end: SentBy,
+    { uri }: Request,
+  ): readonly string[] {
+    const scheme = uri.startsWith('sips:') ? 'sips' : 'sip'
+    const entry = this.#o.transport.sentBy(inbound, { host: remote.host, local })
+    const value = (protocol: Protocol, { params, at }: { params: string; at: SentBy }): string =>
+      `<${scheme}:${this.#hostPort(at)}${transportParam(protocol)};lr${params}>`
+    if (inbound === outbound && entry === end) return [value(inbound, { params: '', at: entry })]
+    return [value(inbound, { params: ';r2=on', at: entry }), value(outbound, { params: ';r2=on', at: end })]
+  }
+
+  #hostPort(end: SentBy): string {
+    const known = this.#hostPorts.get(end)
     if (known !== undefined) return known
-    const text = formatAddress(this.#o.transport.sentBy(protocol))
-    this.#sentBy.set(protocol, text)
+    const text = formatAddress(end)
+    this.#hostPorts.set(end, text)
     return text
   }
+}
+
+/** The listener a datagram came in on also sends what follows from it, where it can reach the target. */
+function leavingBy(target: Target, { protocol, local }: Path): Target {
+  return target.protocol === 'udp' && protocol === 'udp' && target.local === undefined
+    ? { ...target, local }
+    : target
 }
 
 function transportParam(protocol: Protocol): string {

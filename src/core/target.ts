@@ -32,10 +32,12 @@ export function locate(text: string, resolver: Resolver, then: (located: Located
   if (protocol === null) return then({ ok: false, status: 416, what: 'an unknown transport parameter' })
   const port = uri.port ?? (protocol === 'tls' || protocol === 'wss' ? 5061 : 5060)
   const host = uri.params.get('maddr') ?? uri.host
-  if (isIP(host) !== 0) return then({ ok: true, target: { protocol, host, port } })
+  // RFC 5922 §4: the certificate must name the domain of the URI, whatever address stands for it.
+  const name = protocol === 'tls' ? { name: uri.host } : {}
+  if (isIP(host) !== 0) return then({ ok: true, target: { protocol, host, port, ...name } })
   return resolver.resolve(host, ([ip]) => {
     if (ip === undefined) then({ ok: false, status: 404, what: `no address for ${host}` })
-    else then({ ok: true, target: { protocol, host: ip, port } })
+    else then({ ok: true, target: { protocol, host: ip, port, ...name } })
   })
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { sourceOf } from '../base/network.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import { MediaEngine } from '../media/media-engine.ts'
+import { asRegistered } from '../core/connection-only.ts'
 import { CallTracker, type CallView } from '../core/calls.ts'
 import { Dispatch } from '../core/dispatch.ts'
 import { ProxyCore } from '../core/proxy-core.ts'
@@ -23,7 +24,9 @@ import type { HostControlPort } from '../script/conversation.ts'
 import { ScriptHost } from '../script/host.ts'
 import type { CallRecord, LogLine } from '../spine/facts.ts'
 import { createSpine } from '../spine/spine.ts'
+import { SizedRequests } from '../stack/sized-requests.ts'
 import { TransactionLayer } from '../stack/transaction-layer.ts'
+import type { Flow } from '../stack/transport.ts'
 import { TransportLayer } from '../stack/transport-layer.ts'
 import { authServices } from './auth-services.ts'
 import { banServices } from './ban-services.ts'
@@ -49,6 +52,7 @@ export class Engine {
   readonly #outbox: Outbox
   readonly #transport: TransportLayer
   readonly #transactions: TransactionLayer
+  readonly #requests: SizedRequests
   readonly #registrar: RegistrarCore
   readonly #dispatch: Dispatch
   readonly #dialogs: ProxyDialogs
@@ -79,6 +83,7 @@ export class Engine {
       spine,
       limits: start.limits,
       gate: this.#guard,
+      tls: start.tls,
       onMessage: (message, flow) => this.#transactions.onMessage(message, flow),
       onFlowClosed: (flow, error) => this.#transactions.onFlowClosed(flow, error),
     })
@@ -116,15 +121,13 @@ export class Engine {
       clock,
       identifiers,
       transport: this.#transport,
-      layer: () => this.#transactions,
+      layer: () => this.#requests,
       router: this.host,
       own,
       resolver: new HostResolver(() => clock.now()),
       // Without a connection there is none to be found.
       flowFor: (uri, called) =>
-        this.#transport.connections.tcp === 0
-          ? undefined
-          : (this.#registrar.flowFor(uri, called) ?? undefined),
+        this.#transport.connectionCount === 0 ? undefined : (this.#flowFor(uri, called) ?? undefined),
       timerCMs: start.timerCMs,
     })
     this.#dispatch = new Dispatch({
@@ -147,6 +150,14 @@ export class Engine {
       user: this.#dispatch,
     })
 
+    this.#requests = new SizedRequests({
+      clock,
+      layer: this.#transactions,
+      transport: this.#transport,
+      limit: start.udpLimit,
+      mayUseTcp: start.listeners.some((l) => l.protocol === 'tcp'),
+    })
+
     const writer = new MetricsWriter({
       thread: 'engine',
       shared: start.metrics,
@@ -167,6 +178,13 @@ export class Engine {
       new CdrTap({ spine, identifiers, policy: start.cdr, push })
     }
     this.#closers.push(() => probe.stop())
+  }
+
+  #flowFor(uri: string, called: string | undefined): Flow | null {
+    const flow = this.#registrar.flowFor(uri, called)
+    if (flow !== null) return flow
+    const registered = asRegistered(uri)
+    return registered === null ? null : this.#registrar.flowFor(registered, called)
   }
 
   async #listen(): Promise<readonly { protocol: string; address: Address }[]> {
@@ -200,6 +218,10 @@ export class Engine {
       liftBan: (ip) => (this.#guard.unban(ip) ? sourceOf(ip) : null),
       refuseCalls: ({ retryAfterSecs }) => {
         this.#dispatch.drain(retryAfterSecs)
+        return null
+      },
+      useTls: (material) => {
+        this.#transport.useTls(material)
         return null
       },
       busy: () => this.#transactions.pending + this.#dialogs.size,

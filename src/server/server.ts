@@ -17,10 +17,12 @@ import { declareProcess } from '../observe/metrics/process.ts'
 import type { CdrPipeline } from '../observe/cdr/pipeline.ts'
 import type { HepExporter } from '../observe/hep/exporter.ts'
 import { Supervisor } from '../script/supervisor.ts'
+import type { TlsMaterial } from '../net/tls.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import { performControl, type ScriptFault } from '../script/conversation.ts'
 import type { LogLine } from '../spine/facts.ts'
 import { adminPort } from './admin-port.ts'
+import { CertificateKeeper, readTls } from './certificates.ts'
 import type { FromEngine, ToEngine } from './conversation.ts'
 import { drain } from './drain.ts'
 import { EngineLink } from './engine-link.ts'
@@ -81,6 +83,7 @@ export class Server {
   #engine: Worker | null = null
   #link: EngineLink | null = null
   #supervisor: Supervisor | null = null
+  #certificates: CertificateKeeper | null = null
   #closers: (() => Promise<void>)[] = []
   #state: ServerState = 'starting'
   #ending: Promise<void> | null = null
@@ -136,7 +139,8 @@ export class Server {
       const web = await this.#startWeb()
       await this.#cdr?.start()
       this.#hep?.start()
-      await this.#startEngine()
+      await this.#startEngine(this.#readCertificates())
+      await this.#certificates?.start()
       await this.#startScript()
       // The sockets open last: whoever gets through to us finds a script that serves.
       const sip = await this.#listen()
@@ -153,9 +157,9 @@ export class Server {
     }
   }
 
-  /** Loads the script anew; the old one serves on when it fails. */
+  /** Loads the script and the certificates anew; the old ones serve on when that fails. */
   async reload(): Promise<void> {
-    await this.#supervisor?.reload()
+    await Promise.all([this.#supervisor?.reload(), this.#certificates?.reload()])
   }
 
   /** Opens files anew after they were moved away. */
@@ -217,6 +221,7 @@ export class Server {
   async #close(): Promise<void> {
     const engine = this.#engine
     this.#engine = null
+    this.#certificates?.close()
     await this.#supervisor?.close()
     await engine?.terminate()
     this.#link?.fail('the engine has stopped')
@@ -270,7 +275,8 @@ export class Server {
     this.#scrape ??= (this.#link?.ask('levels', null) ?? Promise.resolve(null))
       .catch(() => null)
       .then((engine) => {
-        this.#levels = levelsOf(engine, this.#cdr, this.#hep)
+        const shown = this.#certificates?.shown.map((c) => [c.serverName, c.notAfter] as const)
+        this.#levels = levelsOf(engine, this.#cdr, this.#hep, shown)
         this.#scrape = null
       })
     return this.#scrape
@@ -288,11 +294,30 @@ export class Server {
     }
   }
 
-  #startEngine(): Promise<void> {
+  /** Before the engine, which starts with what is read here. */
+  #readCertificates(): TlsMaterial | null {
+    const { tls } = this.#config
+    if (tls === null) return null
+    const first = readTls(tls)
+    if (!first.ok) {
+      const faults = first.faults.map(({ path, what, instead }) => `${path.join('.')} ${what}; ${instead}`)
+      throw new StartError(faults.join('\n'))
+    }
+    this.#certificates = new CertificateKeeper({
+      config: tls,
+      first,
+      use: (material) => this.#link?.ask('useTls', material) ?? Promise.resolve(),
+      say: (level, text) => this.say(level, 'tls', text),
+    })
+    return first.material
+  }
+
+  #startEngine(tls: TlsMaterial | null): Promise<void> {
     const workerData = engineStart(this.#config, {
       metrics: this.#shared,
       trace: this.#ring,
       heartbeat: this.#heartbeat,
+      tls,
     })
     const engine = new Worker(new URL('./engine-thread.ts', import.meta.url), {
       workerData,

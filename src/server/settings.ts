@@ -1,4 +1,6 @@
-import type { Config, ListenAddress } from '../config/config.ts'
+import type { Protocol } from '../base/address.ts'
+import type { Config, ListenAddress, ListenConfig, StreamListenAddress } from '../config/config.ts'
+import type { TlsMaterial } from '../net/tls.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
 import type { ListenerOptions } from '../stack/transport-layer.ts'
 import { securityRules, limits } from './security-settings.ts'
@@ -12,11 +14,13 @@ export function engineStart(
     readonly metrics: MetricsShared
     readonly trace: SharedArrayBuffer | null
     readonly heartbeat: SharedArrayBuffer
+    readonly tls: TlsMaterial | null
   },
 ): EngineStart {
   const { registrar, script, cdr } = config
   return {
-    listeners: [...listeners('udp', config.listen.udp), ...listeners('tcp', config.listen.tcp)],
+    listeners: listeners(config.listen),
+    udpLimit: config.listen.mtu === 0 ? null : Math.max(0, config.listen.mtu - MTU_MARGIN),
     domains: config.domain.local,
     registrar: {
       defaultExpires: registrar.default_expires,
@@ -46,10 +50,21 @@ export function engineStart(
   }
 }
 
-function listeners(protocol: 'udp' | 'tcp', addresses: readonly ListenAddress[]): ListenerOptions[] {
-  return addresses.map(({ host, port, advertise }) => ({
-    protocol,
-    address: { host, port },
-    advertise: advertise && { host: advertise.host, port: advertise.port ?? port },
-  }))
+/** RFC 3261 §18.1.1: so much room for what is added on the way. Bytes. */
+const MTU_MARGIN = 200
+
+const PROTOCOLS: readonly Protocol[] = ['udp', 'tcp', 'tls', 'ws', 'wss']
+
+function listeners(listen: ListenConfig): ListenerOptions[] {
+  return PROTOCOLS.flatMap((protocol) =>
+    listen[protocol].map((entry: ListenAddress & Partial<StreamListenAddress>) => {
+      const { host, port, advertise, proxy_protocol } = entry
+      return {
+        protocol,
+        address: { host, port },
+        advertise: advertise && { host: advertise.host, port: advertise.port ?? port },
+        balancers: proxy_protocol ? listen.proxy_protocol_from : null,
+      }
+    }),
+  )
 }

@@ -8,6 +8,7 @@ import type {
   CallStarted,
   Dropped,
   FlowMoved,
+  HandshakeFailed,
   InviteUnacknowledged,
   LogLine,
   MediaCommandDone,
@@ -30,6 +31,7 @@ export interface Spine {
   readonly retransmitted: Channel<Retransmitted>
   readonly flowOpened: Channel<FlowMoved>
   readonly flowClosed: Channel<FlowMoved>
+  readonly handshakeFailed: Channel<HandshakeFailed>
   readonly callStarted: Channel<CallStarted>
   readonly callDecided: Channel<CallDecided>
   readonly callEnded: Channel<CallRecord>
@@ -57,6 +59,7 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     retransmitted: new Channel('retransmitted', onFault),
     flowOpened: new Channel('flowOpened', onFault),
     flowClosed: new Channel('flowClosed', onFault),
+    handshakeFailed: new Channel('handshakeFailed', onFault),
     callStarted: new Channel('callStarted', onFault),
     callDecided: new Channel('callDecided', onFault),
     callEnded: new Channel('callEnded', onFault),

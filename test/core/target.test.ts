@@ -23,7 +23,9 @@ describe('RFC 3263 §4 where a URI leads', () => {
   ] as const
   for (const [text, protocol, host, port] of cases) {
     it(`finds ${text} at once`, () => {
-      assert.deepEqual(at(text), { ok: true, target: { protocol, host, port } })
+      // Whose certificate it must be.
+      const name = protocol === 'tls' ? { name: host } : {}
+      assert.deepEqual(at(text), { ok: true, target: { protocol, host, port, ...name } })
     })
   }
 

@@ -78,6 +78,10 @@ export const MEDIA_BUCKETS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 ]
 
+/** TLS as a client needs no listener. */
+const HANDSHAKING: readonly Protocol[] = ['tls', 'ws', 'wss'
+]
+
 export interface TapOptions {
   /** Transports with a listener: their series are there at 0 from the start. udp and tcp unless told. */
   readonly transports?: readonly Protocol[]
@@ -121,6 +125,13 @@ function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly P
   const malformedOn = perTransport(transports, (transport) => malformed.labels({ transport }))
   spine.messageFaulted.subscribe(({ path }) => malformedOn(path.protocol).inc())
 
+  const handshakes = writer.counter(
+    'siphon_handshake_failures_total',
+    'TLS and WebSocket handshakes that came to nothing, in either direction',
+    { labels: ['transport'] },
+  )
+  const failedOn = perTransport(HANDSHAKING, (transport) => handshakes.labels({ transport }))
+  spine.handshakeFailed.subscribe(({ protocol }) => failedOn(protocol).inc())
   const repeats = writer.counter(
     'siphon_retransmissions_total',
     'Messages that were repetitions: absorbed when received, or sent again by a timer',
