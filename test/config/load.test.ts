@@ -302,6 +302,8 @@ describe('auth', () => {
     assert.match(first('{ nonce_secret: short }'), /shorter than 16/)
     assert.match(bad(`${SCRIPT}auth: { users: { a: b } }`)[0] ?? '', /has no realm/)
   })
+})
+
 describe('listeners of several protocols', () => {
   const tls = 'tls: { certificate: c.pem, private_key: k.pem }\n'
 
