@@ -6,9 +6,10 @@ import type { Flow } from '../stack/transport.ts'
  * and nothing to dial. Looks at the text alone: this is asked for every request.
  */
 export function needsItsConnection(uri: string): boolean {
-  if (uri.includes('.invalid') && /\.invalid(?:[:;>?]|$)/i.test(uri)) return true
-  return uri.includes('=ws') && /;transport=wss?(?:[;>?]|$)/i.test(uri)
+  return NOWHERE.test(uri)
 }
+
+const NOWHERE = /\.invalid(?:[:;>?]|$)|;transport=wss?(?:[;>?]|$)/i
 
 /** A contact as it was registered: phones that ask for outbound add `ob` in their dialogs (RFC 5626 §4.3). */
 export function asRegistered(uri: string): string | null {

@@ -56,7 +56,8 @@ export class Admission {
     const why =
       this.#open >= limits.maxConnections
         ? 'connections'
-        : this.#handshakes >= (limits.maxHandshakes ?? MAX_HANDSHAKES) && (protocol !== 'tcp' || host === null)
+        : this.#handshakes >= (limits.maxHandshakes ?? MAX_HANDSHAKES) &&
+            (protocol !== 'tcp' || host === null)
           ? 'handshakes'
           : null
     if (why !== null) {

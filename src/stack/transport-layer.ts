@@ -146,11 +146,6 @@ export class TransportLayer implements TransportPort {
 
   /** Cuts the connections of these peers: they have been banned. */
   cutFrom(isMeant: (remoteHost: string) => boolean): void {
-    for (const stream of this.#streams) if (isMeant(stream.path.remote.host)) stream.cut('banned')
-  }
-
-  /** Cuts the connections of these peers: they have been banned. */
-  cutFrom(isMeant: (remoteHost: string) => boolean): void {
     this.#connections.cutFrom(isMeant)
   }
 

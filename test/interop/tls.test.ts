@@ -75,7 +75,7 @@ describe('TLS with real programs', () => {
     t.after(() => siphon.stop('SIGKILL'))
     const phone = async (user: string, ...args: string[]): Promise<Running> => {
       const home = mkdtempSync(join(tmpdir(), 'baresip-'))
-      const modules = ['module g711.so', 'module ausine.so', 'module aubridge.so']
+      const modules = ['module g711.so', 'module aubridge.so']
       const config = [
         'module_path /usr/lib/baresip/modules',
         ...modules,
@@ -83,7 +83,7 @@ describe('TLS with real programs', () => {
         'module_app menu.so',
         `sip_listen 127.0.0.1:${await freePort()}`,
         'sip_verify_server no',
-        'audio_source ausine,400',
+        `audio_source aubridge,${user}`,
         `audio_player aubridge,${user}`,
         'audio_alert aubridge,alert',
       ]
@@ -99,7 +99,7 @@ describe('TLS with real programs', () => {
     const registrations = (): Promise<number> => siphon.metric('siphon_registrations_active')
     const bob = await phone('bob')
     await until('bob to be registered', async () => (await registrations()) === 1)
-    const alice = await phone('alice', '-e', 'd sip:bob@example.com', '-t', '4')
+    const alice = await phone('alice', '-e', 'd sip:bob@example.com', '-t', '6')
     await until('the record', () => siphon.records().length === 1).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${alice.output()}\n${bob.output()}`)
     })

@@ -38,7 +38,7 @@ const reach = (lab: TransportLab, target: Target): Promise<Flow | null> =>
 function refusals(lab: TransportLab): string[] {
   const seen: string[] = []
   lab.spine.handshakeFailed.subscribe(({ protocol }) => void seen.push(protocol))
-  lab.spine.connectionRefused.subscribe(({ protocol, reason }) => void seen.push(`${protocol} ${reason}`))
+  lab.spine.dropped.subscribe(({ protocol, reason }) => void seen.push(`${protocol} ${reason}`))
   return seen
 }
 
@@ -341,7 +341,7 @@ describe('PROXY protocol v2', () => {
     foreign.write(header([192, 0, 2, 7], 1))
     await until('the end', () => foreign.closed)
     await until('to be counted', () => seen.length === 2)
-    assert.deepEqual(seen, ['tcp proxy_protocol', 'tcp not_admitted'])
+    assert.deepEqual(seen, ['tcp proxy_protocol', 'tcp proxy_protocol'])
   })
 
   it('limits the clients, not the balancer', async (t) => {
@@ -354,6 +354,6 @@ describe('PROXY protocol v2', () => {
     const again = dial(t, to)
     again.write(header([192, 0, 2, 3], 4_001))
     await until('the refusal', () => again.closed)
-    assert.deepEqual(seen, ['tcp source_limit'])
+    assert.deepEqual(seen, ['tcp connections_per_source'])
   })
 })

@@ -79,8 +79,7 @@ export const MEDIA_BUCKETS: readonly number[] = [
 ]
 
 /** TLS as a client needs no listener. */
-const HANDSHAKING: readonly Protocol[] = ['tls', 'ws', 'wss'
-]
+const HANDSHAKING: readonly Protocol[] = ['tls', 'ws', 'wss']
 
 export interface TapOptions {
   /** Transports with a listener: their series are there at 0 from the start. udp and tcp unless told. */
