@@ -8,7 +8,9 @@ import type { UserSecret } from './blocks/auth.ts'
 export interface Config {
   /** Absolute path of the file itself. */
   readonly file: string
-  readonly listen: { readonly udp: readonly ListenAddress[]; readonly tcp: readonly ListenAddress[] }
+  readonly listen: ListenConfig
+  /** Null: TLS only as a client, towards servers with certificates of the public authorities. */
+  readonly tls: TlsConfig | null
   /** Lower case. */
   readonly domain: { readonly local: readonly string[] }
   readonly script: ScriptConfig
@@ -79,6 +81,42 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export interface ListenAddress extends Address {
   /** What peers are told instead (Via, Record-Route, HEP): a host name or IP, and a port when it differs. */
   readonly advertise: { readonly host: string; readonly port: number | null } | null
+}
+
+export interface StreamListenAddress extends ListenAddress {
+  /** Each connection begins with a PROXY v2 header, and only those from `proxy_protocol_from` may. */
+  readonly proxy_protocol: boolean
+}
+
+export interface ListenConfig {
+  readonly udp: readonly ListenAddress[]
+  readonly tcp: readonly StreamListenAddress[]
+  readonly tls: readonly StreamListenAddress[]
+  readonly ws: readonly StreamListenAddress[]
+  readonly wss: readonly StreamListenAddress[]
+  /** Path MTU, bytes: requests larger than this less 200 go by TCP (RFC 3261 §18.1.1). 0: none do. */
+  readonly mtu: number
+  /** Networks of the load balancers. */
+  readonly proxy_protocol_from: readonly string[]
+}
+
+/** PEM files, absolute. */
+export interface TlsConfig {
+  readonly certificate: string | null
+  readonly private_key: string | null
+  readonly method: 'TLSv1_2' | 'TLSv1_3'
+  readonly certificates: readonly {
+    /** Lower case; `*.example.com` covers one label. */
+    readonly server_name: readonly string[]
+    readonly certificate: string
+    readonly private_key: string
+  }[]
+  readonly verify_client: boolean
+  readonly client_ca: string | null
+  readonly client_certificate: string | null
+  readonly client_private_key: string | null
+  readonly ca: string | null
+  readonly verify_server: boolean
 }
 
 export interface ScriptConfig {

@@ -1,8 +1,7 @@
-import { isIPv4 } from 'node:net'
-import type { Address } from '../base/address.ts'
-import { formatAddress } from '../base/address.ts'
 import { isLoopback } from '../base/loopback.ts'
-import { formatPath, type KeyPath } from './fault.ts'
+import { listenFaults } from './cross-listen.ts'
+import { tlsFaults } from './cross-tls.ts'
+import { type KeyPath } from './fault.ts'
 import type { Blocks } from './schema.ts'
 import { authFaults } from './cross-auth.ts'
 
@@ -15,8 +14,8 @@ export interface CrossFault {
 /** What no key can tell alone. Blocks that are themselves at fault are absent. */
 export function crossFaults(blocks: Partial<Blocks>): CrossFault[] {
   return [
-    ...listens(blocks),
-    ...clashes(blocks),
+    ...listenFaults(blocks),
+    ...tlsFaults(blocks),
     ...script(blocks),
     ...dns(blocks),
     ...registrar(blocks),
@@ -27,58 +26,6 @@ export function crossFaults(blocks: Partial<Blocks>): CrossFault[] {
     ...hep(blocks),
     ...media(blocks),
   ]
-}
-
-function listens({ listen }: Partial<Blocks>): CrossFault[] {
-  if (!listen || listen.udp.length + listen.tcp.length > 0) return []
-  return [
-    {
-      path: ['listen'],
-      what: 'names no listener',
-      instead: 'write udp: ["127.0.0.1:5060"] below it, or take listen out',
-    },
-  ]
-}
-
-interface Listener {
-  readonly path: KeyPath
-  readonly kind: 'udp' | 'tcp'
-  readonly at: Address
-}
-
-function clashes({ listen, metrics, admin }: Partial<Blocks>): CrossFault[] {
-  const listeners: Listener[] = []
-  listen?.udp.forEach((at, i) => listeners.push({ path: ['listen', 'udp', i], kind: 'udp', at }))
-  listen?.tcp.forEach((at, i) => listeners.push({ path: ['listen', 'tcp', i], kind: 'tcp', at }))
-  if (listen === null)
-    listeners.push({ path: ['listen'], kind: 'tcp', at: { host: '127.0.0.1', port: 5060 } })
-  if (metrics?.prometheus) {
-    listeners.push({ path: ['metrics', 'prometheus', 'listen'], kind: 'tcp', at: metrics.prometheus.listen })
-  }
-  if (admin) listeners.push({ path: ['admin', 'listen'], kind: 'tcp', at: admin.listen })
-
-  const faults: CrossFault[] = []
-  for (const [i, later] of listeners.entries()) {
-    const earlier = listeners.slice(0, i).find((l) => l.kind === later.kind && overlap(l.at, later.at))
-    if (earlier === undefined) continue
-    const instead =
-      later.path[0] === 'admin' && earlier.path[0] === 'metrics'
-        ? 'write another port, or take metrics.prometheus out: the admin port serves /metrics too'
-        : 'write another port'
-    faults.push({
-      path: later.path,
-      what: `is taken by ${formatPath(earlier.path)} (${formatAddress(earlier.at)})`,
-      instead,
-    })
-  }
-  return faults
-}
-
-/** Port 0 takes a free one. `::` covers IPv4 as well, because the system's sockets are dual-stack. */
-function overlap(a: Address, b: Address): boolean {
-  if (a.port !== b.port || a.port === 0) return false
-  if (a.host === b.host || a.host === '::' || b.host === '::') return true
-  return (a.host === '0.0.0.0' && isIPv4(b.host)) || (b.host === '0.0.0.0' && isIPv4(a.host))
 }
 
 function script({ script: s }: Partial<Blocks>): CrossFault[] {

@@ -1,7 +1,7 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import type { Address } from '../base/address.ts'
-import type { ListenAddress } from './config.ts'
+import type { ListenAddress, StreamListenAddress } from './config.ts'
 import { suggest } from './suggest.ts'
 
 /**
@@ -222,6 +222,20 @@ export function readAdvertise(value: unknown): { host: string; port: number | nu
   return split !== null && isHost(split.host) && split.port !== 0 ? split : null
 }
 
+/** A network: `10.0.0.0/8`, `2001:db8::/32`, or one address. */
+export function cidr(): Kind<string> {
+  const write = 'write a network like "10.0.0.0/8", or an IP address'
+  return kind({ type: 'string', examples: ['10.0.0.0/8'] }, write, (value, refuse) => {
+    if (typeof value !== 'string') return refuse('is not a network', write)
+    const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(value)
+    const family = isIP(match?.[1] ?? '')
+    if (match === null || family === 0) return refuse('is not a network', write)
+    return Number(match[2] ?? 0) > (family === 6 ? 128 : 32)
+      ? refuse('has a prefix that is too long', write)
+      : value
+  })
+}
+
 export function advertised(): Kind<{ host: string; port: number | null }> {
   const write = 'write a host name or an IP address, with a port when it differs'
   return kind(
@@ -231,21 +245,41 @@ export function advertised(): Kind<{ host: string; port: number | null }> {
   )
 }
 
-/** An entry of `listen`: `"ip:port"` or `{ address, advertise }`. */
+const LISTEN_KEYS = {
+  address: required(ipPort('127.0.0.1:5060'), 'IP address and port.'),
+  advertise: nullable(advertised(), 'What peers are told instead.'),
+}
+const STREAM_KEYS = {
+  ...LISTEN_KEYS,
+  proxy_protocol: optional(flag(), false, 'Connections begin with a PROXY v2 header.'),
+}
+
+/** An entry of `listen.udp`: `"ip:port"` or `{ address, advertise }`. */
 export function listenAddress(): Kind<ListenAddress> {
-  const entry = z.strictObject({
-    address: required(ipPort('127.0.0.1:5060'), 'IP address and port.'),
-    advertise: nullable(advertised(), 'What peers are told instead.'),
-  })
-  const plain = ipPort('127.0.0.1:5060').transform((address): ListenAddress => ({
-    ...address,
-    advertise: null,
+  const object = z
+    .strictObject(LISTEN_KEYS)
+    .transform((e): ListenAddress => ({ ...e.address, advertise: e.advertise }))
+  return listenEntry(object, (address) => ({ ...address, advertise: null }), {})
+}
+
+/** As `listenAddress`, for a stream: load balancers may speak first. */
+export function streamListenAddress(): Kind<StreamListenAddress> {
+  const object = z.strictObject(STREAM_KEYS).transform((e): StreamListenAddress => ({
+    ...e.address,
+    advertise: e.advertise,
+    proxy_protocol: e.proxy_protocol,
   }))
-  const object = entry.transform((e): ListenAddress => ({ ...e.address, advertise: e.advertise }))
+  return listenEntry(object, (address) => ({ ...address, advertise: null, proxy_protocol: false }), {
+    proxy_protocol: { type: 'boolean' },
+  })
+}
+
+function listenEntry<T>(object: z.ZodType<T>, of: (address: Address) => T, more: object): Kind<T> {
+  const plain = ipPort('127.0.0.1:5060').transform(of)
   // Chosen by hand rather than by a union, whose faults would speak of both forms at once.
   return z
     .unknown()
-    .transform((value, ctx): ListenAddress => {
+    .transform((value, ctx): T => {
       const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
       const result = (isObject ? object : plain).safeParse(value)
       if (result.success) return result.data
@@ -268,7 +302,7 @@ export function listenAddress(): Kind<ListenAddress> {
         { type: 'string' },
         {
           type: 'object',
-          properties: { address: { type: 'string' }, advertise: { type: 'string' } },
+          properties: { address: { type: 'string' }, advertise: { type: 'string' }, ...more },
           required: ['address'],
           additionalProperties: false,
         },

@@ -13,7 +13,6 @@ import {
   flag,
   hostPort,
   ipPort,
-  listenAddress,
   nullable,
   optional,
   path,
@@ -21,18 +20,14 @@ import {
   required,
   seconds,
 } from './scalars.ts'
+import { listenBlock } from './blocks/listen.ts'
+import { tlsBlock } from './blocks/tls.ts'
 import { bearerToken, httpUrl, localDomain, urlPath } from './texts.ts'
 
 /** Every key of siphon.yaml, its range, its default and what it means. The JSON Schema and the reference page come from here. */
 export const blocks = {
-  listen: optionalBlock('Where SIP is received. Absent: UDP and TCP on 127.0.0.1:5060.', {
-    udp: optional(
-      list(listenAddress()),
-      [],
-      'UDP: entries "ip:port", or { address, advertise }; IPv6 in brackets.',
-    ),
-    tcp: optional(list(listenAddress()), [], 'TCP, likewise.'),
-  }),
+  listen: listenBlock(),
+  tls: tlsBlock(),
   advertised_address: nullable(
     advertised(),
     'What peers are told instead of the address of any listener without its own `advertise`.',

@@ -2,7 +2,6 @@ import type { KeyPath } from './fault.ts'
 
 /** Blocks and keys of the original's siphon.yaml that SIPhon does not act on yet. `*` is any position of a list. */
 const BLOCKS: readonly string[] = [
-  'tls',
   'gateway',
   'session_timer',
   'dialog',
@@ -27,14 +26,13 @@ const BLOCKS: readonly string[] = [
   'extensions',
 ]
 const KEYS: readonly string[] = [
-  'listen.tls',
-  'listen.ws',
-  'listen.wss',
   'listen.sctp',
   'listen.dscp',
-  'listen.mtu',
   'listen.udp.*.dscp',
   'listen.tcp.*.dscp',
+  'listen.tls.*.dscp',
+  'listen.ws.*.dscp',
+  'listen.wss.*.dscp',
   'script.include_paths',
   'script.async_pool_size',
   'script.handler_stall_abort_secs',

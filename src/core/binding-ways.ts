@@ -44,7 +44,7 @@ export function wayTo({ regId, source }: StoredBinding): Way {
   if (source.protocol === 'udp') {
     const remote = outbound || source.nated ? readAddress(source.received) : null
     if (remote === null) return BY_URI
-    return { ...BY_URI, target: { protocol: 'udp', ...remote, from: source.local }, pinned: true }
+    return { ...BY_URI, target: { protocol: 'udp', ...remote, local: source.local }, pinned: true }
   }
   // Of an earlier run: its URI is all there is.
   if (source.flow === null) return BY_URI

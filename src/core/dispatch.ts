@@ -121,7 +121,7 @@ export class Dispatch implements TransactionUser {
     if (ack.toTag === this.#statelessTag) return
     const { user } = preprocess(ack, this.#o.own)
     const edge = this.#edge(user, flow)
-    if (typeof edge !== 'number') this.#o.proxy.forwardAck(ack, edge)
+    if (typeof edge !== 'number') this.#o.proxy.forwardAck(ack, flow.path, edge)
   }
 
   onCancel(

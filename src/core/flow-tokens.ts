@@ -47,10 +47,10 @@ export class FlowTokens {
   }
 
   /** The token of what `targetOf` gives; null for a target that is no flow. */
-  tokenFor({ flow, from, protocol, host, port }: Target): string | null {
+  tokenFor({ flow, local, protocol, host, port }: Target): string | null {
     if (flow !== undefined) return this.tokenOf(flow)
-    if (from === undefined) return null
-    return this.#sign(`d ${ends({ protocol, local: from, remote: { host, port } })}`)
+    if (local === undefined) return null
+    return this.#sign(`d ${ends({ protocol, local, remote: { host, port } })}`)
   }
 
   redeem(token: string): Redeemed {
@@ -63,7 +63,7 @@ export class FlowTokens {
     if (kind === 'd') {
       const [local, remote] = [readAddress(first), readAddress(second)]
       if (local === null || remote === null) return { ok: false, status: 403 }
-      return { ok: true, target: { protocol: 'udp', ...remote, from: local } }
+      return { ok: true, target: { protocol: 'udp', ...remote, local } }
     }
     const flow = first === this.#run ? this.#streams.get(Number(second)) : undefined
     if (flow === undefined || flow.closed) return { ok: false, status: 430 }
@@ -89,7 +89,7 @@ export class FlowTokens {
 export function targetOf(flow: Flow): Target {
   const { protocol, remote, local } = flow.path
   const { host, port } = remote
-  return flow.reliable ? { protocol, host, port, flow } : { protocol, host, port, from: local }
+  return flow.reliable ? { protocol, host, port, flow } : { protocol, host, port, local }
 }
 
 /** Whether a target is the flow that something came in on. */
@@ -97,7 +97,7 @@ export function isFlow(target: Target, flow: Flow): boolean {
   if (target.flow !== undefined) return target.flow.id === flow.id
   const { protocol, remote, local } = flow.path
   if (target.protocol !== protocol || target.host !== remote.host || target.port !== remote.port) return false
-  return target.from === undefined || (target.from.host === local.host && target.from.port === local.port)
+  return target.local === undefined || (target.local.host === local.host && target.local.port === local.port)
 }
 
 function ends({ local, remote }: Path): string {

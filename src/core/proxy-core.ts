@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { formatAddress, type Protocol } from '../base/address.ts'
+import { formatAddress, type Path, type Protocol } from '../base/address.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import type { Request } from '../sip/message/message.ts'
 import { advance, type Forwarding, forward, stamp } from '../sip/proxy/forward.ts'
@@ -11,8 +11,9 @@ import { hopsLeft } from '../sip/proxy/validate.ts'
 import { supports } from '../sip/registrar/outbound.ts'
 import type { ClientTransaction, ClientUser, TransactionLayer } from '../stack/transaction-layer.ts'
 import type { Spine } from '../spine/spine.ts'
-import type { Flow, Target, TransportPort } from '../stack/transport.ts'
+import type { Flow, SentBy, Target, TransportPort } from '../stack/transport.ts'
 import type { Way, Ways } from './binding-ways.ts'
+import { fits, needsItsConnection } from './connection-only.ts'
 import { editedRequest } from './edits.ts'
 import type { Exchange } from './exchange.ts'
 import { Failover } from './failover.ts'
@@ -80,7 +81,7 @@ export class ProxyCore {
   readonly #o: ProxyCoreOptions
   readonly #memory: TargetMemory
   readonly #attemptMs: number
-  readonly #sentBy = new Map<Protocol, string>()
+  readonly #hostPorts = new WeakMap<SentBy, string>()
 
   constructor(options: ProxyCoreOptions) {
     this.#o = options
@@ -181,29 +182,35 @@ export class ProxyCore {
     pin: boolean,
   ): ClientTransaction {
     const branch = cookieBranch(this.#o.identifiers.branch(), exchange.cookie)
-    const inbound = exchange.flow.path.protocol
-    if (exchange.addPath) request.headers.prepend('Path', this.#path(exchange, target.protocol))
+    const { path } = exchange.flow
+    const at = this.#nameTowards(target, path)
+    if (exchange.addPath) request.headers.prepend('Path', this.#path(exchange, target.protocol, at))
     const routes = exchange.recordRoute
       ? this.#recordRoutes(
-          { protocol: inbound, user: this.#tokenBack(exchange) },
-          { protocol: target.protocol, user: pin ? this.#tokenOn(target) : null },
+          { protocol: path.protocol, at: this.#entry(path), user: this.#tokenBack(exchange) },
+          { protocol: target.protocol, at, user: pin ? this.#tokenOn(target) : null },
+          request.uri.startsWith('sips:') ? 'sips' : 'sip',
         )
       : []
-    stamp(request, this.#via(target.protocol, branch), routes)
+    stamp(request, this.#via(target.protocol, at, branch), routes)
     exchange.call?.routedTo(target.host, target.port)
-    return this.#o.layer().request(request, target, user)
+    return this.#o.layer().request(request, leavingBy(target, path), user)
   }
 
-  /** §16.11 for an ACK to a 2xx, already preprocessed: on its way, without state and without an answer when it cannot go. */
-  forwardAck(ack: Request, edge: Target | null = null): void {
+  /**
+   * §16.11 for an ACK to a 2xx, already preprocessed: on its way, without state and without an answer when it cannot go.
+   * @param path what it came in on
+   */
+  forwardAck(ack: Request, path: Path, edge: Target | null = null): void {
     if (hopsLeft(ack) <= 0) return
     const cookie = loopCookie(ack)
     this.#find(advance(ack), undefined, edge, (targets) => {
       const [target] = typeof targets === 'number' ? [] : targets
       // To ourselves it would only come back until its hops are used up.
       if (target === undefined || leadsHere(this.#o.own, target.host, target.port)) return
-      stamp(ack, this.#via(target.protocol, cookieBranch(this.#o.identifiers.branch(), cookie)), [])
-      this.#o.transport.reach(target, (flow) => void flow?.send(ack))
+      const branch = cookieBranch(this.#o.identifiers.branch(), cookie)
+      stamp(ack, this.#via(target.protocol, this.#nameTowards(target, path), branch), [])
+      this.#o.transport.reach(leavingBy(target, path), (flow) => void flow?.send(ack))
     })
   }
 
@@ -216,17 +223,29 @@ export class ProxyCore {
   ): void {
     if (fixed !== null) return then([fixed])
     const flow = this.#o.flowFor(hop, called)
-    if (flow !== undefined && !flow.closed) {
+    if (flow !== undefined && !flow.closed && fits(hop, flow)) {
       const { protocol, remote } = flow.path
       return then([{ protocol, host: remote.host, port: remote.port, flow }])
     }
+    // 480: there is nobody listening where it could be called back.
+    if (needsItsConnection(hop)) return then(480)
     return locate(hop, this.#o.resolver, (located) =>
       then(located.ok ? this.#memory.order(located.targets) : located.status),
     )
   }
 
-  #via(protocol: Protocol, branch: string): string {
-    return `SIP/2.0/${protocol.toUpperCase()} ${this.#hostPort(protocol)};branch=${branch}`
+  /** What we are called where a request leaves: by the listener it came in on, where that fits. */
+  #nameTowards({ protocol, host, flow, local }: Target, arrived: Path): SentBy {
+    return this.#o.transport.sentBy(protocol, { host, local: flow?.path.local ?? local ?? arrived.local })
+  }
+
+  /** What we are called where a request came in. */
+  #entry({ protocol, local, remote }: Path): SentBy {
+    return this.#o.transport.sentBy(protocol, { host: remote.host, local })
+  }
+
+  #via(protocol: Protocol, at: SentBy, branch: string): string {
+    return `SIP/2.0/${protocol.toUpperCase()} ${this.#hostPort(at)};branch=${branch}`
   }
 
   /**
@@ -245,30 +264,31 @@ export class ProxyCore {
   }
 
   /**
-   * One value, or two where the transport changes (RFC 5658 §4) or both ends are reached by flows of their own (RFC 5626
-   * §5.3): the way in first, the way out on top of it.
+   * One value, or two where the transport, the address family or the listener changes (RFC 5658 §4) or both ends are
+   * reached by flows of their own (RFC 5626 §5.3): the way in first, the way out on top of it. A sips request gets sips
+   * URIs (§16.6 step 4).
    */
-  #recordRoutes(inbound: End, outbound: End): readonly string[] {
-    const same = inbound.protocol === outbound.protocol
+  #recordRoutes(inbound: End, outbound: End, scheme: 'sip' | 'sips'): readonly string[] {
+    const same = inbound.protocol === outbound.protocol && inbound.at === outbound.at
     if (same && (inbound.user === null || outbound.user === null)) {
-      return [this.#route(inbound.protocol, inbound.user ?? outbound.user, ';lr')]
+      return [this.#route({ ...inbound, user: inbound.user ?? outbound.user }, ';lr', scheme)]
     }
-    return [inbound, outbound].map(({ protocol, user }) => this.#route(protocol, user, ';lr;r2=on'))
+    return [inbound, outbound].map((end) => this.#route(end, ';lr;r2=on', scheme))
   }
 
-  #route(protocol: Protocol, user: string | null, params: string): string {
-    const at = user === null ? '' : `${user}@`
-    return `<sip:${at}${this.#hostPort(protocol)}${transportParam(protocol)}${params}>`
+  #route({ protocol, at, user }: End, params: string, scheme = 'sip'): string {
+    const token = user === null ? '' : `${user}@`
+    return `<${scheme}:${token}${this.#hostPort(at)}${transportParam(protocol)}${params}>`
   }
 
   /** RFC 5626 §5.1: the first hop names the flow, and says so (`ob`) to a phone that asked for it. */
-  #path({ request, flow }: Exchange, outbound: Protocol): string {
+  #path({ request, flow }: Exchange, protocol: Protocol, at: SentBy): string {
     const { flowTokens } = this.#o
     const first = request.headers.count('via') === 1 && flowTokens !== undefined
-    if (!first) return this.#route(outbound, null, ';lr')
+    if (!first) return this.#route({ protocol, at, user: null }, ';lr')
     const asked =
       supports(request, 'outbound') && /;\s*reg-id\s*=/i.test(request.headers.first('contact') ?? '')
-    return this.#route(outbound, flowTokens.tokenOf(flow), asked ? ';lr;ob' : ';lr')
+    return this.#route({ protocol, at, user: flowTokens.tokenOf(flow) }, asked ? ';lr;ob' : ';lr')
   }
 
   /** RFC 5626 §5.3: a phone that wants its dialogs on its flow has `ob` in its Contact, and no proxy stands before us. */
@@ -282,18 +302,26 @@ export class ProxyCore {
     return this.#o.flowTokens?.tokenFor(target) ?? null
   }
 
-  #hostPort(protocol: Protocol): string {
-    const known = this.#sentBy.get(protocol)
+  #hostPort(at: SentBy): string {
+    const known = this.#hostPorts.get(at)
     if (known !== undefined) return known
-    const text = formatAddress(this.#o.transport.sentBy(protocol))
-    this.#sentBy.set(protocol, text)
+    const text = formatAddress(at)
+    this.#hostPorts.set(at, text)
     return text
   }
+}
+
+/** The listener a datagram came in on also sends what follows from it, where it can reach the target. */
+function leavingBy(target: Target, { protocol, local }: Path): Target {
+  return target.protocol === 'udp' && protocol === 'udp' && target.local === undefined
+    ? { ...target, local }
+    : target
 }
 
 /** One side of a record-routed dialog. */
 interface End {
   readonly protocol: Protocol
+  readonly at: SentBy
   /** The token of its flow; null when its requests find their way. */
   readonly user: string | null
 }

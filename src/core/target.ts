@@ -29,12 +29,18 @@ export function locate(text: string, resolver: Resolver, then: (located: Located
   const hop = hopOf(uri)
   if (hop === null) return then({ ok: false, status: 416, what: 'an unknown transport parameter' })
   return resolver.find(hop, (found) => {
-    const [target] = found.ok ? found.targets : []
-    if (found.ok && target !== undefined) then({ ok: true, target, targets: found.targets })
+    const targets = found.ok ? found.targets.map((target) => named(target, uri)) : []
+    const [target] = targets
+    if (target !== undefined) then({ ok: true, target, targets })
     else if (!found.ok && found.why === 'failed') {
       then({ ok: false, status: 503, what: `no name server could say where ${hop.host} is` })
     } else then({ ok: false, status: 404, what: `no address for ${hop.host}` })
   })
+}
+
+/** RFC 5922 §4: the certificate must name the domain of the URI, whatever address stands for it. */
+function named(target: Target, { host }: SipUri): Target {
+  return target.protocol === 'tls' ? { ...target, name: host } : target
 }
 
 /** RFC 3263 §4: maddr is the target where there is one. Null: a transport we do not know. */

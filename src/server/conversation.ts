@@ -10,6 +10,8 @@ import type { ControlMessage, HostMessage } from '../script/conversation.ts'
 import type { ListenerOptions, TransportLimits } from '../stack/transport-layer.ts'
 import type { MediaStart } from './media-settings.ts'
 import type { BindingRow } from '../spine/bindings.ts'
+import type { StreamProtocol } from '../net/accept.ts'
+import type { TlsMaterial } from '../net/tls.ts'
 import type { Batch } from './outbox.ts'
 
 /** What the control thread and the engine thread say to each other. */
@@ -51,6 +53,10 @@ export interface EngineStart {
   readonly security: SecurityRules
   readonly limits: TransportLimits
   readonly dns: DnsStart
+  /** Longest request sent by UDP, bytes; null: whatever fits into a datagram. */
+  readonly udpLimit: number | null
+  /** Null without certificates: TLS only as a client. */
+  readonly tls: TlsMaterial | null
   readonly cdr: {
     readonly enabled: boolean
     readonly autoEmit: boolean
@@ -84,7 +90,7 @@ export interface EngineLevels {
     readonly nonInviteClient: number
     readonly nonInviteServer: number
   }
-  readonly connections: { readonly tcp: number }
+  readonly connections: Readonly<Record<StreamProtocol, number>>
   readonly proxyDialogSessions: number
   readonly callsActive: number
   /** Sources banned now. */
@@ -167,6 +173,8 @@ export interface Questions {
   liftBan: { ask: string; answer: string | null }
   /** From now on new calls are refused. */
   refuseCalls: { ask: { readonly retryAfterSecs: number }; answer: null }
+  /** New certificates; refused with why when they do not fit together, and the old ones serve on. */
+  useTls: { ask: TlsMaterial; answer: null }
   /** Followed dialogs, and transactions that still await a final response or an ACK. */
   busy: { ask: null; answer: number }
   /** Ends every call's record, stops listening, sends what is left to tell. */

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { sourceOf } from '../base/network.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import { MediaEngine } from '../media/media-engine.ts'
+import { asRegistered } from '../core/connection-only.ts'
 import { CallTracker, type CallView } from '../core/calls.ts'
 import { rowOf } from '../core/binding-rows.ts'
 import { Dispatch } from '../core/dispatch.ts'
@@ -26,7 +27,9 @@ import type { HostControlPort } from '../script/conversation.ts'
 import { ScriptHost } from '../script/host.ts'
 import type { CallRecord, LogLine } from '../spine/facts.ts'
 import { createSpine } from '../spine/spine.ts'
+import { SizedRequests } from '../stack/sized-requests.ts'
 import { TransactionLayer } from '../stack/transaction-layer.ts'
+import type { Flow } from '../stack/transport.ts'
 import { TransportLayer } from '../stack/transport-layer.ts'
 import { authServices } from './auth-services.ts'
 import { banServices } from './ban-services.ts'
@@ -54,6 +57,7 @@ export class Engine {
   readonly #outbox: Outbox
   readonly #transport: TransportLayer
   readonly #transactions: TransactionLayer
+  readonly #requests: SizedRequests
   readonly #registrar: RegistrarCore
   readonly #flowTokens: FlowTokens
   readonly #subscriptions: RegSubscriptions
@@ -93,6 +97,7 @@ export class Engine {
       spine,
       limits: start.limits,
       gate: this.#guard,
+      tls: start.tls,
       onMessage: (message, flow) => this.#transactions.onMessage(message, flow),
       onFlowClosed: (flow, error) => {
         this.#transactions.onFlowClosed(flow, error)
@@ -152,7 +157,7 @@ export class Engine {
       spine,
       identifiers,
       transport: this.#transport,
-      layer,
+      layer: () => this.#requests,
       router: this.host,
       own,
       resolver: hops.nextHops,
@@ -161,9 +166,7 @@ export class Engine {
       flowTokens: this.#flowTokens,
       // Without a connection there is none to be found.
       flowFor: (uri, called) =>
-        this.#transport.connections.tcp === 0
-          ? undefined
-          : (this.#registrar.flowFor(uri, called) ?? undefined),
+        this.#transport.connectionCount === 0 ? undefined : (this.#flowFor(uri, called) ?? undefined),
       timerCMs: start.timerCMs,
     })
     this.#dispatch = new Dispatch({
@@ -188,6 +191,14 @@ export class Engine {
       user: this.#dispatch,
     })
 
+    this.#requests = new SizedRequests({
+      clock,
+      layer: this.#transactions,
+      transport: this.#transport,
+      limit: start.udpLimit,
+      mayUseTcp: start.listeners.some((l) => l.protocol === 'tcp'),
+    })
+
     const writer = new MetricsWriter({
       thread: 'engine',
       shared: start.metrics,
@@ -208,6 +219,13 @@ export class Engine {
       new CdrTap({ spine, identifiers, policy: start.cdr, push })
     }
     this.#closers.push(() => probe.stop())
+  }
+
+  #flowFor(uri: string, called: string | undefined): Flow | null {
+    const flow = this.#registrar.flowFor(uri, called)
+    if (flow !== null) return flow
+    const registered = asRegistered(uri)
+    return registered === null ? null : this.#registrar.flowFor(registered, called)
   }
 
   async #listen(): Promise<readonly { protocol: string; address: Address }[]> {
@@ -258,6 +276,10 @@ export class Engine {
       refuseCalls: ({ retryAfterSecs }) => {
         this.#dispatch.drain(retryAfterSecs)
         this.#subscriptions.deactivate()
+        return null
+      },
+      useTls: (material) => {
+        this.#transport.useTls(material)
         return null
       },
       busy: () => this.#transactions.pending + this.#dialogs.size,

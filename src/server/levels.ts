@@ -6,6 +6,7 @@ import type { EngineLevels } from './conversation.ts'
 
 /** What a collector can make of a record; each is a value of the `outcome` label, there at 0 from the start. */
 const CDR_OUTCOMES = ['delivered', 'retried', 'dropped', 'dead', 'spooled'] as const
+const STREAMS = ['tcp', 'tls', 'ws', 'wss'] as const
 const HEP_OUTCOMES = ['sent', 'dropped_ring_full', 'dropped_send_error', 'dropped_shutdown'] as const
 
 /** Puts the engine's tables and the exporters' books side by side, as the metrics want them. */
@@ -14,6 +15,7 @@ export function levelsOf(
   cdr: CdrPipeline | null,
   hep: HepExporter | null,
   store: RegistrationStore | null,
+  certificates: Levels['certificates'] = [],
 ): Levels {
   const sinks = cdr?.levels() ?? []
   return {
@@ -31,7 +33,8 @@ export function levelsOf(
     bannedIps: engine?.banned ?? null,
     dnsCacheEntries: engine?.dnsCacheEntries ?? null,
     transactions: engine?.transactions ?? null,
-    connections: engine ? [['tcp', engine.connections.tcp]] : null,
+    connections: engine ? STREAMS.map((p) => [p, engine.connections[p]] as const) : null,
+    certificates,
     cdrRecords: sinks.flatMap((s) => CDR_OUTCOMES.map((outcome) => [s.sink, outcome, s[outcome]] as const)),
     cdrQueues: sinks.map((s) => [s.sink, s.queued] as const),
     hepPackets: hepPackets(hep),

@@ -18,11 +18,13 @@ import { declareProcess } from '../observe/metrics/process.ts'
 import type { CdrPipeline } from '../observe/cdr/pipeline.ts'
 import type { HepExporter } from '../observe/hep/exporter.ts'
 import { Supervisor } from '../script/supervisor.ts'
+import type { TlsMaterial } from '../net/tls.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import { performControl, type ScriptFault } from '../script/conversation.ts'
 import type { LogLine } from '../spine/facts.ts'
 import { RegistrationStore } from '../store/registration-store.ts'
 import { adminPort } from './admin-port.ts'
+import { CertificateKeeper, readTls } from './certificates.ts'
 import type { FromEngine, ToEngine } from './conversation.ts'
 import { drain } from './drain.ts'
 import { EngineLink } from './engine-link.ts'
@@ -84,6 +86,7 @@ export class Server {
   #engine: Worker | null = null
   #link: EngineLink | null = null
   #supervisor: Supervisor | null = null
+  #certificates: CertificateKeeper | null = null
   #closers: (() => Promise<void>)[] = []
   #state: ServerState = 'starting'
   #ending: Promise<void> | null = null
@@ -145,8 +148,9 @@ export class Server {
       await this.#cdr?.start()
       this.#hep?.start()
       this.#store?.open()
-      await this.#startEngine()
+      await this.#startEngine(this.#readCertificates())
       await this.#restore()
+      await this.#certificates?.start()
       await this.#startScript()
       // The sockets open last: whoever gets through to us finds a script that serves.
       const sip = await this.#listen()
@@ -163,9 +167,9 @@ export class Server {
     }
   }
 
-  /** Loads the script anew; the old one serves on when it fails. */
+  /** Loads the script and the certificates anew; the old ones serve on when that fails. */
   async reload(): Promise<void> {
-    await this.#supervisor?.reload()
+    await Promise.all([this.#supervisor?.reload(), this.#certificates?.reload()])
   }
 
   /** Opens files anew after they were moved away. */
@@ -227,6 +231,7 @@ export class Server {
   async #close(): Promise<void> {
     const engine = this.#engine
     this.#engine = null
+    this.#certificates?.close()
     await this.#supervisor?.close()
     await engine?.terminate()
     this.#link?.fail('the engine has stopped')
@@ -281,7 +286,8 @@ export class Server {
     this.#scrape ??= (this.#link?.ask('levels', null) ?? Promise.resolve(null))
       .catch(() => null)
       .then((engine) => {
-        this.#levels = levelsOf(engine, this.#cdr, this.#hep, this.#store)
+        const shown = this.#certificates?.shown.map((c) => [c.serverName, c.notAfter] as const)
+        this.#levels = levelsOf(engine, this.#cdr, this.#hep, this.#store, shown)
         this.#scrape = null
       })
     return this.#scrape
@@ -315,12 +321,31 @@ export class Server {
     }
   }
 
-  #startEngine(): Promise<void> {
+  /** Before the engine, which starts with what is read here. */
+  #readCertificates(): TlsMaterial | null {
+    const { tls } = this.#config
+    if (tls === null) return null
+    const first = readTls(tls)
+    if (!first.ok) {
+      const faults = first.faults.map(({ path, what, instead }) => `${path.join('.')} ${what}; ${instead}`)
+      throw new StartError(faults.join('\n'))
+    }
+    this.#certificates = new CertificateKeeper({
+      config: tls,
+      first,
+      use: (material) => this.#link?.ask('useTls', material) ?? Promise.resolve(),
+      say: (level, text) => this.say(level, 'tls', text),
+    })
+    return first.material
+  }
+
+  #startEngine(tls: TlsMaterial | null): Promise<void> {
     const workerData = engineStart(this.#config, {
       metrics: this.#shared,
       trace: this.#ring,
       heartbeat: this.#heartbeat,
       secret: this.#secret(),
+      tls,
     })
     const engine = new Worker(new URL('./engine-thread.ts', import.meta.url), {
       workerData,

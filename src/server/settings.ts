@@ -1,4 +1,6 @@
-import type { Config, ListenAddress } from '../config/config.ts'
+import type { Protocol } from '../base/address.ts'
+import type { Config, ListenAddress, ListenConfig, StreamListenAddress } from '../config/config.ts'
+import type { TlsMaterial } from '../net/tls.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
 import type { ListenerOptions } from '../stack/transport-layer.ts'
 import { securityRules, limits } from './security-settings.ts'
@@ -14,12 +16,14 @@ export function engineStart(
     readonly trace: SharedArrayBuffer | null
     readonly heartbeat: SharedArrayBuffer
     readonly secret: Uint8Array
+    readonly tls: TlsMaterial | null
   },
 ): EngineStart {
   const { registrar, nat, script, cdr } = config
-  const { metrics, trace, heartbeat } = shared
+  const { metrics, trace, heartbeat, tls } = shared
   return {
-    listeners: [...listeners('udp', config.listen.udp), ...listeners('tcp', config.listen.tcp)],
+    listeners: listeners(config.listen),
+    udpLimit: config.listen.mtu === 0 ? null : Math.max(0, config.listen.mtu - MTU_MARGIN),
     domains: config.domain.local,
     registrar: {
       defaultExpires: registrar.default_expires,
@@ -63,6 +67,7 @@ export function engineStart(
     metrics,
     trace,
     heartbeat,
+    tls,
   }
 }
 
@@ -85,10 +90,21 @@ function dns(config: Config['dns']): DnsStart {
   }
 }
 
-function listeners(protocol: 'udp' | 'tcp', addresses: readonly ListenAddress[]): ListenerOptions[] {
-  return addresses.map(({ host, port, advertise }) => ({
-    protocol,
-    address: { host, port },
-    advertise: advertise && { host: advertise.host, port: advertise.port ?? port },
-  }))
+/** RFC 3261 §18.1.1: so much room for what is added on the way. Bytes. */
+const MTU_MARGIN = 200
+
+const PROTOCOLS: readonly Protocol[] = ['udp', 'tcp', 'tls', 'ws', 'wss']
+
+function listeners(listen: ListenConfig): ListenerOptions[] {
+  return PROTOCOLS.flatMap((protocol) =>
+    listen[protocol].map((entry: ListenAddress & Partial<StreamListenAddress>) => {
+      const { host, port, advertise, proxy_protocol } = entry
+      return {
+        protocol,
+        address: { host, port },
+        advertise: advertise && { host: advertise.host, port: advertise.port ?? port },
+        balancers: proxy_protocol ? listen.proxy_protocol_from : null,
+      }
+    }),
+  )
 }

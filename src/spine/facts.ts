@@ -51,6 +51,12 @@ export interface FlowMoved {
   readonly error: string | null
 }
 
+/** A TLS or WebSocket handshake came to nothing, the peer's or one that we had begun. */
+export interface HandshakeFailed {
+  readonly protocol: Protocol
+  readonly why: string
+}
+
 export type CallResult =
   | 'answered'
   | 'cancelled'
@@ -277,6 +283,10 @@ export type DropReason =
   /** As many connections as there may be, in all or from one source. */
   | 'connections'
   | 'connections_per_source'
+  /** As many handshakes (TLS, WebSocket) in progress as there may be. */
+  | 'handshakes'
+  /** Not from a load balancer of ours, or without the PROXY header that it must begin with. */
+  | 'proxy_protocol'
   /** A connection was cut: a message took too long, or nothing came at all for too long … */
   | 'slow_message'
   | 'idle'

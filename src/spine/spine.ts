@@ -10,6 +10,7 @@ import type {
   Dropped,
   FlowMoved,
   HopFailedOver,
+  HandshakeFailed,
   InviteUnacknowledged,
   KeptAlive,
   LogLine,
@@ -36,6 +37,7 @@ export interface Spine {
   readonly hopFailedOver: Channel<HopFailedOver>
   readonly flowOpened: Channel<FlowMoved>
   readonly flowClosed: Channel<FlowMoved>
+  readonly handshakeFailed: Channel<HandshakeFailed>
   readonly callStarted: Channel<CallStarted>
   readonly callDecided: Channel<CallDecided>
   readonly callEnded: Channel<CallRecord>
@@ -67,6 +69,7 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     hopFailedOver: new Channel('hopFailedOver', onFault),
     flowOpened: new Channel('flowOpened', onFault),
     flowClosed: new Channel('flowClosed', onFault),
+    handshakeFailed: new Channel('handshakeFailed', onFault),
     callStarted: new Channel('callStarted', onFault),
     callDecided: new Channel('callDecided', onFault),
     callEnded: new Channel('callEnded', onFault),

@@ -31,7 +31,16 @@ describe('defaults', () => {
   it('opens two ports on loopback and nothing else', () => {
     const config = good(SCRIPT)
     const address = { host: '127.0.0.1', port: 5060, advertise: null }
-    assert.deepEqual(config.listen, { udp: [address], tcp: [address] })
+    assert.deepEqual(config.listen, {
+      udp: [address],
+      tcp: [{ ...address, proxy_protocol: false }],
+      tls: [],
+      ws: [],
+      wss: [],
+      mtu: 1500,
+      proxy_protocol_from: [],
+    })
+    assert.equal(config.tls, null)
     assert.equal(config.metrics.prometheus, null)
     assert.equal(config.admin, null)
     assert.equal(config.cdr.enabled, false)
@@ -305,12 +314,62 @@ describe('auth', () => {
   })
 })
 
+describe('listeners of several protocols', () => {
+  const tls = 'tls: { certificate: c.pem, private_key: k.pem }\n'
+
+  it('are read with what each may have', () => {
+    const { listen, tls: read } = good(
+      `${SCRIPT}${tls}listen: { tls: [{ address: "[::1]:5061", advertise: sip.example.com, proxy_protocol: true }], wss: ["0.0.0.0:443"], ws: ["[::]:80", "0.0.0.0:80"], proxy_protocol_from: ["10.0.0.0/8", "::1"] }`,
+    )
+    assert.deepEqual(listen.tls, [
+      { host: '::1', port: 5061, advertise: { host: 'sip.example.com', port: null }, proxy_protocol: true },
+    ])
+    assert.equal(listen.ws.length, 2)
+    assert.equal(read?.certificate, '/etc/siphon/c.pem')
+    assert.equal(read?.method, 'TLSv1_2')
+    assert.equal(read?.verify_server, true)
+  })
+
+  for (const [title, source, fault] of [
+    ['TLS without a certificate', 'listen: { tls: ["127.0.0.1:5061"] }', /listen\.tls — needs a certificate/],
+    [
+      'two protocols on one port',
+      'listen: { tcp: ["127.0.0.1:80"], ws: ["0.0.0.0:80"] }',
+      /listen\.ws\[0\] — is taken by listen\.tcp\[0\].*each protocol needs one of its own/,
+    ],
+    [
+      'a PROXY header from anybody',
+      'listen: { tcp: [{ address: "127.0.0.1:80", proxy_protocol: true }] }',
+      /listen\.tcp\[0\]\.proxy_protocol — needs to know which load balancers/,
+    ],
+    ['a network that is none', 'listen: { proxy_protocol_from: ["10.0.0.0/33"] }', /prefix that is too long/],
+    [
+      'a certificate without its key',
+      'tls: { certificate: c.pem }',
+      /tls\.certificate — is given without tls\.private_key/,
+    ],
+    [
+      'clients verified by nobody',
+      'tls: { verify_client: true }',
+      /tls\.verify_client — needs to know whose/,
+    ],
+    ['an old version', 'tls: { method: TLSv1_1 }', /tls\.method — is not one of TLSv1_2, TLSv1_3/],
+    [
+      'a name twice',
+      'tls: { certificate: c, private_key: k, certificates: [{ server_name: [a.example, A.example], certificate: c, private_key: k }] }',
+      /server_name\[1\] — is named twice/,
+    ],
+  ] as const) {
+    it(`refuse ${title}`, () => assert.match(bad(SCRIPT + source).join('\n'), fault))
+  }
+})
+
 describe('what is not supported yet', () => {
   it('is a warning with its line, and nothing in it is checked', () => {
-    const source = `${SCRIPT}numbering:\n  realm: "\${NOT_SET}"\nlisten:\n  udp: ["127.0.0.1:5060"]\n  tls: ["127.0.0.1:5061"]\n  ws: []\nregistrar: { backend: redis }\n`
+    const source = `${SCRIPT}numbering:\n  realm: "\${NOT_SET}"\nlisten:\n  udp: ["127.0.0.1:5060"]\n  sctp: ["127.0.0.1:5061"]\n  ws: []\nregistrar: { backend: redis }\n`
     assert.deepEqual(warned(source), [
       '2:1 numbering is not supported yet and does nothing',
-      '6:3 listen.tls is not supported yet and does nothing',
+      '6:3 listen.sctp is not supported yet and does nothing',
       '8:14 registrar.backend is not supported yet',
     ])
   })

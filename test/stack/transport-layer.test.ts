@@ -255,8 +255,8 @@ describe('connections', () => {
   })
 
   for (const [what, limits] of [
-    ['each source', { maxConnections: 100, maxConnectionsPerSource: 2 }],
-    ['all', { maxConnections: 2, maxConnectionsPerSource: 100 }],
+    ['each source', { maxConnections: 100, maxConnectionsPerSource: 2, maxHandshakes: 100 }],
+    ['all', { maxConnections: 2, maxConnectionsPerSource: 100, maxHandshakes: 100 }],
   ] as const) {
     it(`over the limit of ${what} are closed at once; one that ends makes room`, async (t) => {
       const lab = await transportLab(t, { limits })

@@ -10,6 +10,8 @@ import { root, start, until, type Running } from './programs.ts'
 export interface SiphonOptions {
   /** A file of `examples/`, or the text of a script. Default: the quick start. */
   readonly script?: string
+  /** More of the listen block: `tls: ["127.0.0.1:5061"]`. */
+  readonly listen?: string
   /** YAML blocks beside listen, domain, metrics, admin; `FOLDER` stands for the test's own folder. */
   readonly yaml?: string
   /** Added to the `script:` block: `{ sync_pool_max: 2 }`. */
@@ -76,7 +78,7 @@ export async function startSiphon(options: SiphonOptions = {}): Promise<Siphon> 
     : 'cdr: { enabled: true, backend: file, file: { path: cdr.jsonl } }\n'
   writeFileSync(
     config,
-    `listen: { udp: ["127.0.0.1:${sip}"], tcp: ["127.0.0.1:${sip}"] }
+    `listen: { udp: ["127.0.0.1:${sip}"], tcp: ["127.0.0.1:${sip}"]${options.listen ? `, ${options.listen}` : ''} }
 domain: { local: ["127.0.0.1", "example.com"] }
 script: ${scriptBlock}
 metrics: { prometheus: { listen: "127.0.0.1:${metricsPort}" } }

@@ -37,8 +37,10 @@ export interface Levels {
     readonly nonInviteServer: number
   } | null
   readonly dialogs: number | null
-  /** Open connections of every transport that has a listener. */
+  /** Open connections of every stream transport. */
   readonly connections: readonly (readonly [transport: Protocol, open: number])[] | null
+  /** Until when each certificate that we show is valid, seconds since 1970. */
+  readonly certificates: readonly (readonly [serverName: string, notAfter: number])[]
   readonly calls: number | null
   /** Sources banned now, by whatever. */
   readonly bannedIps: number | null
@@ -158,6 +160,12 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
   )
   reader.gaugeFrom('siphon_connections_active', 'Open connections, by transport', ['transport'], () =>
     labelled(levels()?.connections, ([transport, open]) => [{ transport }, open]),
+  )
+  reader.gaugeFrom(
+    'siphon_tls_certificate_expiry_seconds',
+    'When the certificate for a server name ends, in seconds since 1970',
+    ['server_name'],
+    () => labelled(levels()?.certificates, ([server_name, notAfter]) => [{ server_name }, notAfter]),
   )
   reader.gaugeFrom('siphon_cdr_queue_depth', 'CDRs that wait for their sink', ['sink'], () =>
     labelled(levels()?.cdrQueues, ([sink, waiting]) => [{ sink }, waiting]),

@@ -11,6 +11,8 @@ const DROP_REASONS: readonly DropReason[] = [
   'scanner',
   'connections',
   'connections_per_source',
+  'handshakes',
+  'proxy_protocol',
   'slow_message',
   'idle',
   'slow_reader',

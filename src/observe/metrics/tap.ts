@@ -85,6 +85,9 @@ export const DNS_TYPES = ['A', 'AAAA', 'SRV', 'NAPTR'] as const
 export const DNS_OUTCOMES = ['found', 'none', 'error', 'timeout'] as const
 export const FAILOVER_REASONS = ['timeout', 'transport', '503'] as const
 
+/** TLS as a client needs no listener. */
+const HANDSHAKING: readonly Protocol[] = ['tls', 'ws', 'wss']
+
 export interface TapOptions {
   /** Transports with a listener: their series are there at 0 from the start. udp and tcp unless told. */
   readonly transports?: readonly Protocol[]
@@ -130,6 +133,13 @@ function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly P
   const malformedOn = perTransport(transports, (transport) => malformed.labels({ transport }))
   spine.messageFaulted.subscribe(({ path }) => malformedOn(path.protocol).inc())
 
+  const handshakes = writer.counter(
+    'siphon_handshake_failures_total',
+    'TLS and WebSocket handshakes that came to nothing, in either direction',
+    { labels: ['transport'] },
+  )
+  const failedOn = perTransport(HANDSHAKING, (transport) => handshakes.labels({ transport }))
+  spine.handshakeFailed.subscribe(({ protocol }) => failedOn(protocol).inc())
   const repeats = writer.counter(
     'siphon_retransmissions_total',
     'Messages that were repetitions: absorbed when received, or sent again by a timer',

@@ -22,6 +22,7 @@ const LEVELS: Levels = {
     ['udp', 0],
     ['tcp', 7],
   ],
+  certificates: [['default', 1_800_000_000]],
   calls: 8,
   bannedIps: 2,
   dnsCacheEntries: 11,

@@ -10,10 +10,10 @@ const SETTLE_MS = 250
 const POLL_MS = 30_000
 
 /**
- * Tells when the content of a script, or of a file that it imports, has changed. Folders are watched, not files:
+ * Tells when the content of one of some files has changed. Folders are watched, not files:
  * editors, `mv` and Kubernetes replace files, and a watch on the old one hears nothing.
  */
-export class ScriptWatch {
+export class FileWatch {
   readonly #changed: () => void
   #files: readonly string[] = []
   #hash = ''
