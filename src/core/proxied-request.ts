@@ -109,7 +109,12 @@ export class ProxiedRequest implements Branches, Listener {
     this.#context = new ResponseContext(exchange.request.method)
   }
 
-  start(verdict: Forwarding): void {
+  start(given: Forwarding): void {
+    const verdict = this.#toDevice(given)
+    if (typeof verdict === 'number') {
+      this.#exchange.reply(verdict, 'server')
+      return
+    }
     const first = this.#branches.length
     const breadth = breadthOf(this.#original)
     const atOnce = verdict.do === 'fork' && verdict.strategy === 'parallel' ? verdict.targets.length : 1
@@ -128,6 +133,19 @@ export class ProxiedRequest implements Branches, Listener {
     const added = this.#branches.length - first
     if (added === 0) this.#exchange.reply(404, 'server')
     else this.#perform(this.#context.add(added, verdict.do === 'fork' ? verdict.strategy : 'parallel'))
+  }
+
+  /** RFC 5627 §5.4: a request that goes by its Request-URI, which is a GRUU of ours, goes to the contacts behind it. */
+  #toDevice(verdict: Forwarding): Forwarding | 404 | 480 {
+    if (verdict.do !== 'relay' || verdict.target !== null) return verdict
+    const devices = this.#core.behindGruu(this.#original)
+    if (devices === null || typeof devices === 'number') return devices ?? verdict
+    return {
+      do: 'fork',
+      targets: devices.map(({ uri }) => uri),
+      contacts: devices.map(({ reference }) => reference),
+      strategy: 'parallel',
+    }
   }
 
   /** A branch for each target, but one for all flows of a device: it shall not ring twice (RFC 5626 §7). */

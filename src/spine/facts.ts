@@ -54,6 +54,8 @@ export interface FlowMoved {
 /** A TLS or WebSocket handshake came to nothing, the peer's or one that we had begun. */
 export interface HandshakeFailed {
   readonly protocol: Protocol
+  /** Who came to us; null: whom we went to, or one whose address a load balancer has not told yet. */
+  readonly source: string | null
   readonly why: string
 }
 
