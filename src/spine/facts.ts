@@ -88,6 +88,13 @@ export interface CallDecided {
   readonly setupMs: number
 }
 
+/** A leg that the back-to-back user agent made is over. */
+export interface LegEnded {
+  readonly result: 'answered' | 'refused' | 'cancelled'
+  /** Milliseconds from its INVITE to its answer; null when there was none. */
+  readonly setupMs: number | null
+}
+
 /** Everything a Call Detail Record is made of; see contract §5 for the meaning of each field. */
 export interface CallRecord {
   readonly id: string

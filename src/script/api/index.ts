@@ -1,5 +1,6 @@
 /** What `import { … } from 'siphon'` gives a script. The only face of the server that scripts see. */
 export { auth } from './auth.ts'
+export { b2bua } from './b2bua.ts'
 export { cdr } from './cdr.ts'
 export { log } from './log.ts'
 export { metrics } from './metrics.ts'
@@ -12,6 +13,25 @@ export type { SaveOptions } from './registrar.ts'
 export { ScriptError } from './script-error.ts'
 export { timer } from './timer.ts'
 export type { Allowed, Authenticated, DigestAlgorithm, DigestOptions, RequireOptions } from './auth.ts'
+export type {
+  CallFailureHandler,
+  CallReplyHandler,
+  EndHandler,
+  InviteHandler,
+  OriginateOptions,
+  ReferHandler,
+} from './b2bua.ts'
+export type {
+  CallAnswerOptions,
+  CallForkOptions,
+  DialedCall,
+  DialOptions,
+  EndedCall,
+  FailedCall,
+  IncomingCall,
+  ReferredCall,
+  SessionTimerOptions,
+} from './call.ts'
 export type { Contact } from './contact.ts'
 export type { Fields } from './log.ts'
 export type { CancelHandler, FailureHandler, ReplyHandler, RequestHandler } from './proxy.ts'
