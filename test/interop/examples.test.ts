@@ -53,7 +53,9 @@ async function settles(siphon: Siphon, name: string, value: number): Promise<voi
 describe('examples', () => {
   it('each is run by this file', () => {
     const files = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'))
-    assert.deepEqual(files.sort(), [
+    // Those of the back-to-back user agent: b2bua.test.ts and b2bua-examples.test.ts.
+    const calls = ['attended-transfer.ts', 'carrier-failover.ts', 'click-to-dial.ts', 'sbc.ts']
+    assert.deepEqual(files.filter((name) => !calls.includes(name)).sort(), [
       'authenticated-registrar.ts',
       'media-proxy.ts',
       'monitoring.ts',
