@@ -2,6 +2,8 @@ import { isIPv4 } from 'node:net'
 import type { Address } from '../base/address.ts'
 import { formatAddress } from '../base/address.ts'
 import { isLoopback } from '../base/loopback.ts'
+import { cacheFaults } from './blocks/cache.ts'
+import { gatewayFaults } from './blocks/gateway.ts'
 import { formatPath, type KeyPath } from './fault.ts'
 import type { Blocks } from './schema.ts'
 
@@ -21,6 +23,8 @@ export function crossFaults(blocks: Partial<Blocks>): CrossFault[] {
     ...admin(blocks),
     ...cdr(blocks),
     ...hep(blocks),
+    ...gatewayFaults(blocks.gateway),
+    ...cacheFaults(blocks.cache),
   ]
 }
 

@@ -1,5 +1,7 @@
 import type { z } from 'zod'
 import { block, list, optionalBlock } from './block.ts'
+import { cache } from './blocks/cache.ts'
+import { gateway } from './blocks/gateway.ts'
 import {
   advertised,
   amount,
@@ -96,6 +98,8 @@ export const blocks = {
       'Timer C: longest time a forwarded INVITE may stay without a new provisional response.',
     ),
   }),
+  gateway,
+  cache,
   metrics: block('Prometheus metrics.', {
     prometheus: optionalBlock('A listener for scrapes. Absent: none (the admin port serves /metrics too).', {
       listen: required(ipPort('127.0.0.1:9464'), 'IP address and port.'),

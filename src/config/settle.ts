@@ -1,6 +1,6 @@
 import { availableParallelism, hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import type { CdrConfig, Config, HepConfig, ListenAddress, ScriptConfig } from './config.ts'
+import type { CdrConfig, Config, GatewayGroupConfig, HepConfig, ListenAddress, ScriptConfig } from './config.ts'
 import type { Environment } from './expand.ts'
 import type { Blocks } from './schema.ts'
 
@@ -22,6 +22,8 @@ export function settle(blocks: Blocks, file: string, env: Environment): Config {
     script: { ...blocks.script, path: absolute(blocks.script.path), ...pool(blocks.script) },
     registrar: blocks.registrar,
     transaction: blocks.transaction,
+    gateway: { groups: blocks.gateway.groups.map(gatewayGroup) },
+    cache: blocks.cache,
     metrics: blocks.metrics,
     admin: blocks.admin,
     cdr: cdr(blocks.cdr, absolute),
@@ -41,6 +43,12 @@ function pool(script: Blocks['script']): Pick<ScriptConfig, 'sync_pool_size' | '
   const cpus = Math.min(8, Math.max(2, availableParallelism()))
   const size = script.sync_pool_size ?? Math.min(cpus, script.sync_pool_max ?? cpus)
   return { sync_pool_size: size, sync_pool_max: script.sync_pool_max ?? Math.max(8, size * 4) }
+}
+
+/** A destination without a name is called after its group and its place in it. */
+function gatewayGroup(group: Blocks['gateway']['groups'][number]): GatewayGroupConfig {
+  const destinations = group.destinations.map((d, i) => ({ ...d, name: d.name ?? `${group.name}-${i + 1}` }))
+  return { ...group, destinations }
 }
 
 function cdr(given: Blocks['cdr'], absolute: (path: string) => string): CdrConfig {

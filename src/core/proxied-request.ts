@@ -6,8 +6,9 @@ import {
   type LocalFailure,
   upstreamOf,
 } from '../sip/proxy/best-response.ts'
-import { type ContextEffect, ResponseContext } from '../sip/proxy/response-context.ts'
+import { type ContextEffect, type MovesOn, ResponseContext } from '../sip/proxy/response-context.ts'
 import type { ClientTransaction, ClientUser } from '../stack/transaction-layer.ts'
+import { BranchWatch, rerouteCause } from './branch-watch.ts'
 import { causeOf } from './call-result.ts'
 import { replyOptions } from './decide.ts'
 import { editedRequest, editResponse } from './edits.ts'
@@ -37,6 +38,9 @@ class Branch implements ClientUser {
   readonly index: number
   readonly uri: string | null
   readonly nextHop: string | null
+  /** The destination of a gateway group that it goes to. */
+  readonly gateway: string | null
+  watch: BranchWatch | null = null
   transaction: ClientTransaction | null = null
   timerC: Timer | null = null
   /** Its 2xx as the script left it, to be repeated without asking again. */
@@ -44,8 +48,15 @@ class Branch implements ClientUser {
   /** The request it belongs to; after the answer, what waits for repetitions. */
   listener: Listener
 
-  constructor(index: number, uri: string | null, nextHop: string | null, listener: Listener) {
+  constructor(
+    index: number,
+    uri: string | null,
+    nextHop: string | null,
+    gateway: string | null,
+    listener: Listener,
+  ) {
     this.index = index
+    this.gateway = gateway
     this.uri = uri
     this.nextHop = nextHop
     this.listener = listener
@@ -90,12 +101,28 @@ export class ProxiedRequest implements Branches, Listener {
     const first = this.#branches.length
     const branches =
       verdict.do === 'relay'
-        ? [new Branch(first, null, verdict.target, this)]
-        : verdict.targets.map((uri, i) => new Branch(first + i, uri, null, this))
+        ? [new Branch(first, null, verdict.target, verdict.gateway ?? null, this)]
+        : verdict.targets.map((uri, i) => this.#target(first + i, uri, verdict.gateways?.[i] ?? null))
     this.#branches = first === 0 ? branches : [...this.#branches, ...branches]
     const added = this.#branches.length - first
     if (added === 0) this.#exchange.reply(404, 'server')
-    else this.#perform(this.#context.add(added, verdict.do === 'fork' ? verdict.strategy : 'parallel'))
+    else {
+      const strategy = verdict.do === 'fork' ? verdict.strategy : 'parallel'
+      const named = strategy === 'sequential' && branches.some(({ gateway }) => gateway !== null)
+      this.#perform(this.#context.add(added, strategy, named ? (...failure) => this.#movesOn(...failure) : null))
+    }
+  }
+
+  /** A gateway is a next hop for the request as it is; any other target becomes its Request-URI. */
+  #target(index: number, uri: string, gateway: string | null): Branch {
+    return gateway === null
+      ? new Branch(index, uri, null, null, this)
+      : new Branch(index, null, uri, gateway, this)
+  }
+
+  #movesOn(...[index, status, local]: Parameters<MovesOn>): boolean {
+    const gateway = this.#branches[index]?.gateway ?? null
+    return gateway === null || (this.#core.gateways?.movesOn(gateway, rerouteCause(status, local)) ?? true)
   }
 
   cancel(): void {
@@ -141,13 +168,17 @@ export class ProxiedRequest implements Branches, Listener {
         this.#slim()
         break
       case 'cancel':
-        if (branch.transaction === null) this.#perform(this.#context.failed(branch.index, 'cancelled'))
-        else branch.transaction.cancel()
+        branch.watch?.cancelled()
+        if (branch.transaction === null) {
+          branch.watch?.failed('cancelled')
+          this.#perform(this.#context.failed(branch.index, 'cancelled'))
+        } else branch.transaction.cancel()
         break
       case 'startTimerC':
         branch.timerC?.cancel()
         branch.timerC = this.#core.clock.startTimer(this.#core.timerCMs, () => {
           branch.timerC = null
+          branch.watch?.unanswered()
           this.#perform(this.#context.timerC(branch.index))
         })
         break
@@ -169,16 +200,19 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   #launch(branch: Branch): void {
-    const { uri, nextHop } = branch
+    const { uri, nextHop, gateway } = branch
+    const { gateways, clock } = this.#core
+    if (gateway !== null && gateways !== null) branch.watch = new BranchWatch(gateways, gateway, clock)
     const launch = { original: this.#original, uri, nextHop, exchange: this.#exchange }
     this.#core.launch(
       launch,
       branch,
       () => this.#context.pending(branch.index),
       (result) => {
-        if (typeof result === 'number')
+        if (typeof result === 'number') {
+          branch.watch?.failed('unroutable')
           this.#perform(this.#context.failed(branch.index, 'unroutable', result))
-        else branch.transaction = result
+        } else branch.transaction = result
       },
     )
   }
@@ -192,6 +226,8 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   arrived(branch: Branch, response: Response | null, failure: LocalFailure): void {
+    if (response === null) branch.watch?.failed(failure)
+    else branch.watch?.received(response.status)
     if (!this.#asking && this.#arrivals === null) {
       this.#take(branch, response, failure)
       return

@@ -8,6 +8,7 @@ import { leadsHere, type Own } from '../sip/proxy/own.ts'
 import { hopsLeft } from '../sip/proxy/validate.ts'
 import type { ClientTransaction, ClientUser, TransactionLayer } from '../stack/transaction-layer.ts'
 import type { Flow, Target, TransportPort } from '../stack/transport.ts'
+import type { GatewayPort } from './branch-watch.ts'
 import { editedRequest } from './edits.ts'
 import type { Exchange } from './exchange.ts'
 import { ProxiedRequest } from './proxied-request.ts'
@@ -32,6 +33,8 @@ export interface ProxyCoreOptions {
    */
   readonly flowFor: (uri: string, called?: string) => Flow | undefined
   readonly timerCMs?: number
+  /** Told what became of requests to gateways. */
+  readonly gateways?: GatewayPort
 }
 
 /** What a branch gets after the wish to send it. */
@@ -49,6 +52,7 @@ export class ProxyCore {
   readonly clock: Clock
   readonly router: Router
   readonly timerCMs: number
+  readonly gateways: GatewayPort | null
   readonly #o: ProxyCoreOptions
   readonly #sentBy = new Map<Protocol, string>()
 
@@ -56,6 +60,7 @@ export class ProxyCore {
     this.#o = options
     this.clock = options.clock
     this.router = options.router
+    this.gateways = options.gateways ?? null
     this.timerCMs = options.timerCMs ?? DEFAULT_TIMER_C_MS
   }
 

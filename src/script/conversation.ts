@@ -148,7 +148,12 @@ export type WorkerMessage =
   | { readonly what: 'metrics'; readonly message: unknown }
 
 /** What the configuration says to the APIs of scripts; each adds its own key. */
-export interface HandlerSettings {}
+export interface HandlerSettings {
+  /** Networks that requests of each group of siphon.yaml come from, by its name. */
+  readonly gatewaySources?: Readonly<Record<string, readonly string[]>>
+  /** Names of the caches. */
+  readonly caches?: readonly string[]
+}
 
 /** What a worker is started with. */
 export interface WorkerStart {

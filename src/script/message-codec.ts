@@ -87,10 +87,11 @@ export function writeDecision(batch: Batch, decision: Decision): void {
   batch.push(VERDICTS.indexOf(verdict.do))
   switch (verdict.do) {
     case 'relay':
-      batch.push(verdict.target)
+      batch.push(verdict.target, verdict.gateway ?? null)
       break
     case 'fork':
-      batch.push(verdict.strategy, verdict.targets.length, ...verdict.targets)
+      batch.push(verdict.strategy, verdict.targets.length)
+      for (const [i, to] of verdict.targets.entries()) batch.push(to, verdict.gateways?.[i] ?? null)
       break
     case 'reply':
       batch.push(verdict.code, verdict.reason, verdict.body, verdict.contentType, verdict.headers.length)
@@ -121,12 +122,16 @@ function readVerdict(reader: BatchReader): Verdict {
   const name = VERDICTS[reader.number()]
   switch (name) {
     case 'relay':
-      return { do: 'relay', target: reader.text() }
+      return { do: 'relay', target: reader.text(), gateway: reader.text() }
     case 'fork': {
       const strategy = reader.string() === 'sequential' ? 'sequential' : 'parallel'
       const targets: string[] = []
-      for (let left = reader.number(); left > 0; left--) targets.push(reader.string())
-      return { do: 'fork', targets, strategy }
+      const gateways: (string | null)[] = []
+      for (let left = reader.number(); left > 0; left--) {
+        targets.push(reader.string())
+        gateways.push(reader.text())
+      }
+      return { do: 'fork', targets, strategy, gateways }
     }
     case 'reply': {
       const code = reader.number()
@@ -159,6 +164,8 @@ function readEdit(reader: BatchReader): Edit {
       return ['set', first, second ?? '']
     case 'add':
       return ['add', first, second ?? '']
+    case 'prepend':
+      return ['prepend', first, second ?? '']
     case 'remove':
       return ['remove', first]
     case 'ruri':

@@ -32,6 +32,7 @@ connect({
   lookup: (uri) => runtime.lookup(uri),
   call: (service, ...args) => runtime.call(service, args),
   settings: start.settings,
+  generation: start.generation,
   metrics: writer,
 })
 

@@ -1,10 +1,12 @@
 import type { Address } from '../base/address.ts'
+import type { GatewayGroupRow } from '../core/gateway/gateways.ts'
 import type { ContactRow } from '../core/registrar-core.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
 import type { ControlMessage, HostMessage } from '../script/conversation.ts'
 import type { ListenerOptions } from '../stack/transport-layer.ts'
 import type { Batch } from './outbox.ts'
+import type { OutgoingStart } from './outgoing.ts'
 
 /** What the control thread and the engine thread say to each other. */
 
@@ -26,6 +28,9 @@ export interface EngineStart {
     readonly handlersPerWorker: number
   }
   readonly timerCMs: number
+  readonly outgoing: OutgoingStart
+  /** The value of User-Agent in requests of our own. */
+  readonly userAgent: string
   readonly cdr: {
     readonly enabled: boolean
     readonly autoEmit: boolean
@@ -52,6 +57,12 @@ export interface EngineLevels {
   readonly callsActive: number
   readonly cdrSessions: number
   readonly registrations: number
+  /** Requests of our own that have no result yet. */
+  readonly ownRequestsPending: number
+  /** One-shot timers of the script. */
+  readonly scriptTimers: number
+  readonly caches: readonly { readonly name: string; readonly entries: number; readonly evicted: number }[]
+  readonly gateways: readonly { readonly group: string; readonly destination: string; readonly up: boolean }[]
   readonly pool: {
     readonly size: number
     readonly max: number
@@ -101,6 +112,12 @@ export interface Questions {
   calls: { ask: PageRequest; answer: Rows<CallRow> }
   /** Whether a live call has this id. */
   call: { ask: string; answer: boolean }
+  gateways: { ask: null; answer: readonly GatewayGroupRow[] }
+  /** Answers with the destination's name, or which of the two is not there. */
+  markGateway: {
+    ask: { readonly group: string; readonly destination: string; readonly to: 'up' | 'down' }
+    answer: { readonly destination: string } | { readonly unknown: 'group' | 'destination' }
+  }
   /** From now on new calls are refused. */
   refuseCalls: { ask: { readonly retryAfterSecs: number }; answer: null }
   /** Followed dialogs, and transactions that still await a final response or an ACK. */

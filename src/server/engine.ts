@@ -24,6 +24,7 @@ import { TransportLayer } from '../stack/transport-layer.ts'
 import type { CallRow, EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
 import { listenFault } from './listen-fault.ts'
 import type { Outbox } from './outbox.ts'
+import { Outgoing } from './outgoing.ts'
 
 export interface EngineWorld {
   readonly clock: Clock
@@ -45,6 +46,7 @@ export class Engine {
   readonly #dispatch: Dispatch
   readonly #dialogs: ProxyDialogs
   readonly #calls: CallTracker
+  readonly #outgoing: Outgoing
   readonly #closers: (() => void)[] = []
 
   constructor(start: EngineStart, world: EngineWorld) {
@@ -75,10 +77,25 @@ export class Engine {
       rules: start.registrar,
       isLocal: (host) => domains.has(host),
     })
+    const resolver = new HostResolver(() => clock.now())
+    this.#outgoing = new Outgoing(
+      start.outgoing,
+      {
+        clock,
+        identifiers,
+        spine,
+        transport: this.#transport,
+        layer: () => this.#transactions,
+        resolver,
+        userAgent: start.userAgent,
+      },
+      () => this.host.generation,
+    )
     this.host = new ScriptHost({
       clock,
       spine,
       location: this.#registrar,
+      services: this.#outgoing.services,
       limits: start.script,
       control: world.pool,
       batchMs: 1,
@@ -92,13 +109,14 @@ export class Engine {
       layer: () => this.#transactions,
       router: this.host,
       own,
-      resolver: new HostResolver(() => clock.now()),
+      resolver,
       // Without a connection there is none to be found.
       flowFor: (uri, called) =>
         this.#transport.connections.tcp === 0
           ? undefined
           : (this.#registrar.flowFor(uri, called) ?? undefined),
       timerCMs: start.timerCMs,
+      gateways: this.#outgoing.gateways,
     })
     this.#dispatch = new Dispatch({
       clock,
@@ -128,6 +146,7 @@ export class Engine {
     })
     attachMetricsTap(spine, writer, { transports: [...new Set(start.listeners.map((l) => l.protocol))] })
     const probe = startThreadProbe(writer, clock)
+    this.#outgoing.addGroups(start.outgoing.gateways)
     attachLogTap(spine, clock, (l) => outbox.line(l))
     if (start.trace) {
       const ownAddress = (path: Path): Address => this.#transport.advertised(path)
@@ -149,6 +168,7 @@ export class Engine {
         throw new Error(listenFault(`listen.${protocol}`, address, error), { cause: error })
       }
     }
+    this.#outgoing.startProbes()
     return addresses
   }
 
@@ -165,6 +185,8 @@ export class Engine {
       removeRegistration: (aor) => this.#registrar.remove(aor),
       calls: ({ cursor, limit }) => this.#callPage(cursor, limit),
       call: (id) => this.#calls.find(id) !== undefined,
+      gateways: () => this.#outgoing.gateways.rows(),
+      markGateway: ({ group, destination, to }) => this.#markGateway(group, destination, to),
       refuseCalls: ({ retryAfterSecs }) => {
         this.#dispatch.drain(retryAfterSecs)
         return null
@@ -186,6 +208,8 @@ export class Engine {
 
   #levels(): EngineLevels {
     const { host } = this
+    const { gateways, requests, timers, caches } = this.#outgoing
+    timers.enter(host.generation)
     return {
       transactions: this.#transactions.counts,
       connections: this.#transport.connections,
@@ -193,6 +217,14 @@ export class Engine {
       callsActive: this.#calls.active,
       cdrSessions: this.#cdrSessions(),
       registrations: this.#registrar.registrations,
+      ownRequestsPending: requests.pending,
+      scriptTimers: timers.size,
+      caches: [...caches.values()].map(({ name, size, evicted }) => ({ name, entries: size, evicted })),
+      gateways: gateways
+        .rows()
+        .flatMap(({ name, destinations }) =>
+          destinations.map((d) => ({ group: name, destination: d.name, up: d.state === 'up' })),
+        ),
       pool: {
         size: host.size,
         max: host.max,
@@ -207,6 +239,13 @@ export class Engine {
     const { enabled, autoEmit } = this.#start.cdr
     if (!enabled) return 0
     return autoEmit ? this.#calls.records : this.#calls.requestedRecords
+  }
+
+  #markGateway(group: string, destination: string, to: 'up' | 'down'): Questions['markGateway']['answer'] {
+    const { gateways } = this.#outgoing
+    if (gateways.get(group) === undefined) return { unknown: 'group' }
+    const name = gateways.mark(group, destination, to)
+    return name === null ? { unknown: 'destination' } : { destination: name }
   }
 
   #callPage(cursor: string | null, limit: number): { rows: CallRow[]; next: string | null } {
@@ -228,6 +267,7 @@ export class Engine {
 
   async #stop(): Promise<null> {
     this.#dispatch.close()
+    this.#outgoing.close()
     this.#transactions.close()
     this.host.close()
     this.#registrar.close()

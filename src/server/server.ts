@@ -284,7 +284,7 @@ export class Server {
   }
 
   #startEngine(): Promise<void> {
-    const workerData = engineStart(this.#config, {
+    const workerData = engineStart(this.#config, this.#version, {
       metrics: this.#shared,
       trace: this.#ring,
       heartbeat: this.#heartbeat,

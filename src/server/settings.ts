@@ -2,10 +2,12 @@ import type { Config, ListenAddress } from '../config/config.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
 import type { ListenerOptions } from '../stack/transport-layer.ts'
 import type { EngineStart } from './conversation.ts'
+import { gatewaySettings } from './gateway-settings.ts'
 
 /** What the engine thread needs of the configuration, and the memory it shares. */
 export function engineStart(
   config: Config,
+  version: string,
   shared: {
     readonly metrics: MetricsShared
     readonly trace: SharedArrayBuffer | null
@@ -30,6 +32,15 @@ export function engineStart(
       handlersPerWorker: script.handlers_per_worker,
     },
     timerCMs: config.transaction.timer_c_secs * 1000,
+    outgoing: {
+      gateways: config.gateway.groups.map(gatewaySettings),
+      caches: config.cache.map((c) => ({
+        name: c.name,
+        ttlMs: c.local_ttl_secs === null ? null : c.local_ttl_secs * 1000,
+        maxEntries: c.local_max_entries,
+      })),
+    },
+    userAgent: `SIPhon/${version}`,
     cdr: {
       enabled: cdr.enabled,
       autoEmit: cdr.auto_emit,

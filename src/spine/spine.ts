@@ -3,9 +3,13 @@ import type {
   CallDecided,
   CallRecord,
   FlowMoved,
+  GatewayEnded,
+  GatewayNamed,
+  GatewayResponded,
   LogLine,
   MessageCrossed,
   MessageFaulted,
+  OwnRequestEnded,
   RegistrationChanged,
   Retransmitted,
   ScriptFailed,
@@ -28,6 +32,11 @@ export interface Spine {
   readonly scriptJobDone: Channel<ScriptJobDone>
   readonly scriptJobShed: Channel<ScriptJobShed>
   readonly scriptFailed: Channel<ScriptFailed>
+  /** A gateway was added: the series of it begin. */
+  readonly gatewayAdded: Channel<GatewayNamed>
+  readonly gatewayEnded: Channel<GatewayEnded>
+  readonly gatewayResponded: Channel<GatewayResponded>
+  readonly ownRequestEnded: Channel<OwnRequestEnded>
   readonly logged: Channel<LogLine>
   readonly serverMoved: Channel<ServerMoved>
 }
@@ -47,6 +56,10 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     scriptJobDone: new Channel('scriptJobDone', onFault),
     scriptJobShed: new Channel('scriptJobShed', onFault),
     scriptFailed: new Channel('scriptFailed', onFault),
+    gatewayAdded: new Channel('gatewayAdded', onFault),
+    gatewayEnded: new Channel('gatewayEnded', onFault),
+    gatewayResponded: new Channel('gatewayResponded', onFault),
+    ownRequestEnded: new Channel('ownRequestEnded', onFault),
     logged: new Channel('logged', onFault),
     serverMoved: new Channel('serverMoved', onFault),
   }

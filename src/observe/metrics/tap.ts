@@ -3,6 +3,7 @@ import type { CounterSeries } from '../../metrics/series.ts'
 import type { Counter, MetricsWriter } from '../../metrics/writer.ts'
 import type { CallResult, ScriptFailureReason } from '../../spine/facts.ts'
 import type { Spine } from '../../spine/spine.ts'
+import { tapGateways } from './gateway-tap.ts'
 
 type Direction = 'in' | 'out'
 
@@ -78,6 +79,7 @@ export function attachMetricsTap(spine: Spine, writer: MetricsWriter, options: T
   tapMessages(spine, writer, transports)
   tapCalls(spine, writer)
   tapScript(spine, writer)
+  tapGateways(spine, writer)
 }
 
 function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly Protocol[]): void {

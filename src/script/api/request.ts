@@ -4,7 +4,11 @@ import type { Request } from '../../sip/message/message.ts'
 import { formatUri, isSipUri, parseUri, type SipUri } from '../../sip/message/uri.ts'
 import { finalStatus, headerName, headerValue, reasonText, show, target, writable } from './checks.ts'
 import type { Contact } from './contact.ts'
+import { Destination } from './destination.ts'
+import { gateway } from './gateway.ts'
+import { inNetworks } from './guards.ts'
 import { bodyText, MessageView } from './message-view.ts'
+import * as rewrite from './rewrite.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
 import { Verdict } from './verdict.ts'
@@ -126,14 +130,21 @@ export class ScriptRequest extends MessageView {
 
   /**
    * Forward the request (§16.6).
-   * @param to a SIP URI to send it to, without changing the Request-URI; when not given, the Route set or the Request-URI decides
+   * @param to a SIP URI or a destination of a gateway group to send it to, without changing the Request-URI; when not given,
+   * the Route set or the Request-URI decides
    */
-  relay(to?: string): Verdict {
+  relay(to?: string | Destination): Verdict {
+    const route = Destination.routeOf(to)
+    if (route !== undefined) return new Verdict({ do: 'relay', target: route.hop, gateway: route.key })
     return new Verdict({ do: 'relay', target: to === undefined ? null : target(to, 'relay') })
   }
 
-  /** Forward the request to several targets, each of which becomes its Request-URI (§16.7 chooses the answer). */
-  fork(targets: readonly (string | Contact)[], options: ForkOptions = {}): Verdict {
+  /**
+   * Forward the request to several targets (§16.7 chooses the answer). A URI or contact becomes the Request-URI; a
+   * destination of a gateway group is the next hop of the request as it is. A sequential fork goes on from a destination only
+   * after a failure that its group's `reroute_causes` name, and from any other target after every one below 600.
+   */
+  fork(targets: readonly (string | Contact | Destination)[], options: ForkOptions = {}): Verdict {
     if (!Array.isArray(targets) || targets.length === 0) {
       throw new ScriptError('fork needs at least one target: reply(404) or reply(480) when there is none')
     }
@@ -141,8 +152,12 @@ export class ScriptRequest extends MessageView {
     if (strategy !== 'parallel' && strategy !== 'sequential') {
       throw new ScriptError(`${show(strategy)} is not a strategy: 'parallel' or 'sequential'`)
     }
-    const uris = targets.map((t: string | Contact) => target(typeof t === 'string' ? t : t.uri, 'fork'))
-    return new Verdict({ do: 'fork', targets: uris, strategy })
+    const routes = (targets as readonly (string | Contact | Destination)[]).map(
+      (t) =>
+        Destination.routeOf(t) ?? { hop: target(typeof t === 'string' ? t : t.uri, 'fork'), key: null },
+    )
+    const gateways = routes.map(({ key }) => key)
+    return new Verdict({ do: 'fork', targets: routes.map(({ hop }) => hop), strategy, gateways })
   }
 
   /** Leave the decision to the next matching handler, in order of declaration. */
@@ -185,6 +200,79 @@ export class ScriptRequest extends MessageView {
     const uri = this.#sipUri()
     const port = parsed.value.port ?? uri.port
     this.#setUri(checkedUri({ ...uri, host: parsed.value.host, port }, 'setRuriHost'))
+  }
+
+  /** Whether the request came from one of these networks: `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`. */
+  sourceIpIn(networks: readonly string[]): boolean {
+    return inNetworks(this.sourceIp, networks)
+  }
+
+  /** Whether the request came from an address of this gateway group. @see gateway.containsSource */
+  fromGateway(group: string): boolean {
+    return gateway.containsSource(group, this.sourceIp)
+  }
+
+  /**
+   * Replaces the URI in From; display name and tag stay. Dialogs are matched by tags (RFC 3261 §12), so this breaks none that
+   * follows the RFC; but the caller gets the new URI back in responses, and phones of RFC 2543 compare it.
+   */
+  setFromUri(uri: string): void {
+    this.put('set', 'From', rewrite.withUri('From', this.#request.headers.first('from'), uri, 'setFromUri'))
+  }
+
+  /** Replaces the URI in To, as `setFromUri` does in From. The Request-URI is another thing: `setRuri`. */
+  setToUri(uri: string): void {
+    this.put('set', 'To', rewrite.withUri('To', this.#request.headers.first('to'), uri, 'setToUri'))
+  }
+
+  /** Replaces the display name in From; null or '' removes it. */
+  setFromDisplay(display: string | null): void {
+    const from = this.#request.headers.first('from')
+    this.put('set', 'From', rewrite.withDisplay('From', from, display, 'setFromDisplay'))
+  }
+
+  /** Replaces the display name in To; null or '' removes it. */
+  setToDisplay(display: string | null): void {
+    const to = this.#request.headers.first('to')
+    this.put('set', 'To', rewrite.withDisplay('To', to, display, 'setToDisplay'))
+  }
+
+  /** Replaces the URI in Contact, its parameters excepted. @throws ScriptError when there is not exactly one */
+  setContactUri(uri: string): void {
+    this.put('set', 'Contact', rewrite.withUri('Contact', this.#contact('setContactUri'), uri, 'setContactUri'))
+  }
+
+  /** Replaces the user part in Contact. @throws ScriptError when there is not exactly one */
+  setContactUser(user: string): void {
+    const contact = this.#contact('setContactUser')
+    this.put('set', 'Contact', rewrite.withUser('Contact', contact, user, 'setContactUser'))
+  }
+
+  /**
+   * Puts the address that the request came from into Contact, so that later requests of the dialog reach a phone behind a
+   * NAT. Nothing happens without a Contact, or when it has that address already.
+   * @returns whether it was changed
+   */
+  fixNatedContact(): boolean {
+    const contact = this.#request.headers.first('contact')
+    if (contact === undefined || this.#request.headers.count('contact') > 1) return false
+    const verb = 'fixNatedContact'
+    const fixed = rewrite.withHostPort('Contact', contact, this.sourceIp, this.sourcePort, verb)
+    if (fixed === contact) return false
+    this.put('set', 'Contact', fixed)
+    return true
+  }
+
+  /** Makes the request pass a proxy first: adds a Route before the others (§16.6 step 6). `lr` is added when it is missing. */
+  prependRoute(uri: string): void {
+    this.put('prepend', 'Route', rewrite.routeTo(uri))
+  }
+
+  #contact(verb: string): string | undefined {
+    if (this.#request.headers.count('contact') > 1) {
+      throw new ScriptError(`${verb}: the message has no single Contact to change`)
+    }
+    return this.#request.headers.first('contact')
   }
 
   /** @internal The script's own fields for the call's record. */
@@ -232,6 +320,17 @@ export type ForwardedRequest = Omit<
   | 'setRuri'
   | 'setRuriUser'
   | 'setRuriHost'
+  | 'ensureHeader'
+  | 'removeHeadersMatching'
+  | 'removeFromHeaderList'
+  | 'setFromUri'
+  | 'setToUri'
+  | 'setFromDisplay'
+  | 'setToDisplay'
+  | 'setContactUri'
+  | 'setContactUser'
+  | 'fixNatedContact'
+  | 'prependRoute'
 >
 
 function checkedUri(uri: SipUri, verb: string): string {

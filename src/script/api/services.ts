@@ -15,6 +15,8 @@ export interface Services {
    */
   readonly call: (service: string, ...args: Item[]) => Promise<BatchReader>
   readonly settings: HandlerSettings
+  /** Of the script that this thread runs; counts up with every reload. */
+  readonly generation: number
   readonly metrics: MetricsWriter
 }
 

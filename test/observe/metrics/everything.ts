@@ -21,6 +21,11 @@ const LEVELS: Levels = {
   scriptGeneration: 1,
   cdrRecords: [['file', 'delivered', 9]],
   cdrQueues: [['file', 0]],
+  ownRequestsPending: 1,
+  scriptTimers: 2,
+  cacheEntries: [['sessions', 3]],
+  cacheEvictions: [['sessions', 0]],
+  gateways: [['carriers', 'carriers-1', true]],
   hepPackets: [['sent', 10]],
   hepConnected: true,
 }
