@@ -49,6 +49,8 @@ const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
 const SO_SNDBUF = 7
 const SO_RCVBUF = 8
+/** As SO_RCVBUF, past net.core.rmem_max; needs CAP_NET_ADMIN. */
+const SO_RCVBUFFORCE = 33
 const MSG_DONTWAIT = 0x40
 const SOCKADDR_IN = 16
 /** struct mmsghdr and struct iovec of 64-bit Linux. */
@@ -132,7 +134,8 @@ function create(ffi: Ffi, kernel: Functions): NativeUdp {
       const size = memory(4)
       size.bytes.writeInt32LE(SOCKET_BUFFER_BYTES, 0)
       // What the kernel does not grant is room for bursts only.
-      kernel.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, size.pointer, 4)
+      if (kernel.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, size.pointer, 4) !== 0)
+        kernel.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, size.pointer, 4)
       kernel.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, size.pointer, 4)
       if (kernel.bind(fd, address.pointer, SOCKADDR_IN) === 0) return fd
       kernel.close(fd)

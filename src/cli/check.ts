@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
 import type { Environment } from '../config/expand.ts'
 import type { ConfigFault } from '../config/fault.ts'
-import { loadConfig, type NamedScript } from '../config/load.ts'
+import { loadConfig, type LoadResult, type NamedScript } from '../config/load.ts'
 import type { ScriptFault } from '../script/conversation.ts'
+import { readTls } from '../server/certificates.ts'
 import { EXIT } from './exit-codes.ts'
 import { faultsAsJson, faultsAsText, type Format } from './faults.ts'
 import { scriptFault } from './script-fault.ts'
@@ -29,6 +30,7 @@ export interface CheckContext {
 export async function checkCommand(options: CheckOptions, context: CheckContext): Promise<number> {
   const result = loadConfig(options.config, context.env)
   const faults: ConfigFault[] = result.ok ? [] : [...result.faults]
+  faults.push(...certificateFaults(result))
   if (result.script !== null) faults.push(...(await scriptFaults(result.script, context.checkScript)))
   if (options.format === 'json') context.out(faultsAsJson(faults, result.warnings))
   else {
@@ -36,6 +38,13 @@ export async function checkCommand(options: CheckOptions, context: CheckContext)
     if (faults.length === 0) context.out(`${options.config}: no fault\n`)
   }
   return faults.length === 0 ? EXIT.ok : EXIT.configuration
+}
+
+/** Certificates that are not there or do not fit their keys. */
+export function certificateFaults(result: LoadResult): ConfigFault[] {
+  if (!result.ok || result.config.tls === null) return []
+  const read = readTls(result.config.tls)
+  return read.ok ? [] : read.faults.map(({ path, what, instead }) => result.fault(path, what, instead))
 }
 
 async function scriptFaults(script: NamedScript, check: CheckScript): Promise<ConfigFault[]> {

@@ -1,5 +1,5 @@
 import { loadConfig, type Loaded, type LoadResult } from '../config/load.ts'
-import { scriptFileFault } from './check.ts'
+import { certificateFaults, scriptFileFault } from './check.ts'
 import { EXIT } from './exit-codes.ts'
 import { faultsAsText } from './faults.ts'
 import { serve } from './serve.ts'
@@ -27,6 +27,7 @@ export async function usable(result: LoadResult): Promise<Loaded | null> {
   const faults = result.ok ? [] : [...result.faults]
   const wrong = result.script === null ? null : await scriptFileFault(result.script.path)
   if (wrong !== null && result.script !== null) faults.push(result.script.fault(wrong.what, wrong.instead))
+  faults.push(...certificateFaults(result))
   process.stderr.write(faultsAsText(faults, result.warnings))
   return result.ok && faults.length === 0 ? result : null
 }

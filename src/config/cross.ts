@@ -1,11 +1,11 @@
-import { isIPv4 } from 'node:net'
-import type { Address } from '../base/address.ts'
-import { formatAddress } from '../base/address.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { cacheFaults } from './blocks/cache.ts'
 import { gatewayFaults } from './blocks/gateway.ts'
-import { formatPath, type KeyPath } from './fault.ts'
+import { listenFaults } from './cross-listen.ts'
+import { tlsFaults } from './cross-tls.ts'
+import { type KeyPath } from './fault.ts'
 import type { Blocks } from './schema.ts'
+import { authFaults } from './cross-auth.ts'
 
 export interface CrossFault {
   readonly path: KeyPath
@@ -16,68 +16,20 @@ export interface CrossFault {
 /** What no key can tell alone. Blocks that are themselves at fault are absent. */
 export function crossFaults(blocks: Partial<Blocks>): CrossFault[] {
   return [
-    ...listens(blocks),
-    ...clashes(blocks),
+    ...listenFaults(blocks),
+    ...tlsFaults(blocks),
     ...script(blocks),
+    ...dns(blocks),
     ...registrar(blocks),
+    ...authFaults(blocks),
+    ...security(blocks),
     ...admin(blocks),
     ...cdr(blocks),
     ...hep(blocks),
     ...gatewayFaults(blocks.gateway),
     ...cacheFaults(blocks.cache),
+    ...media(blocks),
   ]
-}
-
-function listens({ listen }: Partial<Blocks>): CrossFault[] {
-  if (!listen || listen.udp.length + listen.tcp.length > 0) return []
-  return [
-    {
-      path: ['listen'],
-      what: 'names no listener',
-      instead: 'write udp: ["127.0.0.1:5060"] below it, or take listen out',
-    },
-  ]
-}
-
-interface Listener {
-  readonly path: KeyPath
-  readonly kind: 'udp' | 'tcp'
-  readonly at: Address
-}
-
-function clashes({ listen, metrics, admin }: Partial<Blocks>): CrossFault[] {
-  const listeners: Listener[] = []
-  listen?.udp.forEach((at, i) => listeners.push({ path: ['listen', 'udp', i], kind: 'udp', at }))
-  listen?.tcp.forEach((at, i) => listeners.push({ path: ['listen', 'tcp', i], kind: 'tcp', at }))
-  if (listen === null)
-    listeners.push({ path: ['listen'], kind: 'tcp', at: { host: '127.0.0.1', port: 5060 } })
-  if (metrics?.prometheus) {
-    listeners.push({ path: ['metrics', 'prometheus', 'listen'], kind: 'tcp', at: metrics.prometheus.listen })
-  }
-  if (admin) listeners.push({ path: ['admin', 'listen'], kind: 'tcp', at: admin.listen })
-
-  const faults: CrossFault[] = []
-  for (const [i, later] of listeners.entries()) {
-    const earlier = listeners.slice(0, i).find((l) => l.kind === later.kind && overlap(l.at, later.at))
-    if (earlier === undefined) continue
-    const instead =
-      later.path[0] === 'admin' && earlier.path[0] === 'metrics'
-        ? 'write another port, or take metrics.prometheus out: the admin port serves /metrics too'
-        : 'write another port'
-    faults.push({
-      path: later.path,
-      what: `is taken by ${formatPath(earlier.path)} (${formatAddress(earlier.at)})`,
-      instead,
-    })
-  }
-  return faults
-}
-
-/** Port 0 takes a free one. `::` covers IPv4 as well, because the system's sockets are dual-stack. */
-function overlap(a: Address, b: Address): boolean {
-  if (a.port !== b.port || a.port === 0) return false
-  if (a.host === b.host || a.host === '::' || b.host === '::') return true
-  return (a.host === '0.0.0.0' && isIPv4(b.host)) || (b.host === '0.0.0.0' && isIPv4(a.host))
 }
 
 function script({ script: s }: Partial<Blocks>): CrossFault[] {
@@ -90,6 +42,27 @@ function script({ script: s }: Partial<Blocks>): CrossFault[] {
       instead: `write ${s.sync_pool_size} or more`,
     },
   ]
+}
+
+function dns({ dns: d }: Partial<Blocks>): CrossFault[] {
+  if (d === undefined) return []
+  const { min_ttl_secs: min, max_ttl_secs: max, timeout_secs: timeout, deadline_secs: deadline } = d
+  const faults: CrossFault[] = []
+  if (min > max) {
+    faults.push({
+      path: ['dns', 'min_ttl_secs'],
+      what: 'is more than max_ttl_secs',
+      instead: `write ${max} or less`,
+    })
+  }
+  if (timeout > deadline) {
+    faults.push({
+      path: ['dns', 'timeout_secs'],
+      what: 'is more than deadline_secs',
+      instead: `write ${deadline} or less`,
+    })
+  }
+  return faults
 }
 
 function registrar({ registrar: r }: Partial<Blocks>): CrossFault[] {
@@ -109,6 +82,27 @@ function registrar({ registrar: r }: Partial<Blocks>): CrossFault[] {
   if (standard > max)
     return [{ path, what: `is more than max_expires (${max})`, instead: `write ${min} to ${max}` }]
   return []
+}
+
+function security({ security: s }: Partial<Blocks>): CrossFault[] {
+  if (s === undefined) return []
+  const faults: CrossFault[] = []
+  const { max_header_bytes: head, max_message_bytes: message } = s.limits
+  if (head > message) {
+    faults.push({
+      path: ['security', 'limits', 'max_header_bytes'],
+      what: 'is more than max_message_bytes',
+      instead: `write ${message} or less`,
+    })
+  }
+  if (s.scanner_block?.user_agents?.length === 0) {
+    faults.push({
+      path: ['security', 'scanner_block', 'user_agents'],
+      what: 'is empty, and nothing would be looked for',
+      instead: 'take it out for the known scanners, or take scanner_block out',
+    })
+  }
+  return faults
 }
 
 function admin({ admin: a }: Partial<Blocks>): CrossFault[] {
@@ -182,6 +176,43 @@ function hep({ tracing }: Partial<Blocks>): CrossFault[] {
       what: 'has no use without tls',
       instead: 'write transport: tls, or take it out',
     })
+  }
+  return faults
+}
+
+function media({ media: m }: Partial<Blocks>): CrossFault[] {
+  if (!m) return []
+  const { address, weight, instances } = m.rtpengine
+  const at: KeyPath = ['media', 'rtpengine']
+  if (address === null && instances === null) {
+    return [{ path: at, what: 'names no instance', instead: 'write address: "127.0.0.1:2223" below it' }]
+  }
+  if (address !== null && instances !== null) {
+    const instead = 'keep one of the two'
+    return [{ path: [...at, 'address'], what: 'is given beside instances', instead }]
+  }
+  const list = instances ?? (address === null ? [] : [{ address, weight }])
+  const pathOf = (i: number): KeyPath => (instances === null ? at : [...at, 'instances', i])
+  const faults: CrossFault[] = []
+  list.forEach((one, i) => {
+    const path = [...pathOf(i), 'address']
+    if (one.address.port === 0)
+      faults.push({ path, what: 'has port 0', instead: 'write the port of --listen-ng' })
+    const same = list.findIndex(
+      (l) => l.address.host === one.address.host && l.address.port === one.address.port,
+    )
+    if (same !== i)
+      faults.push({ path, what: 'is there twice', instead: 'take one out, or give one a larger weight' })
+  })
+  if (list.every((one) => one.weight === 0)) {
+    const path = instances === null ? [...at, 'weight'] : [...at, 'instances']
+    const what = list.length === 0 ? 'is empty' : 'leaves no instance for new calls'
+    faults.push({ path, what, instead: 'give one instance a weight of 1' })
+  }
+  for (const name of Object.keys(m.profiles)) {
+    if (/^[A-Za-z][A-Za-z0-9_.-]*$/.test(name)) continue
+    const instead = 'letters, digits, _ . and -'
+    faults.push({ path: ['media', 'profiles', name], what: 'is not a name for a profile', instead })
   }
   return faults
 }

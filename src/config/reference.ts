@@ -58,6 +58,6 @@ function valueOf(node: SchemaNode): string {
   if (node.anyOf) return 'address'
   if (node.type === 'array') return `list of ${node.items ? valueOf(node.items) : 'values'}`
   if (node.type === 'integer' || node.type === 'number') return `number, ${node.minimum} to ${node.maximum}`
-  if (node.type === 'object') return 'names and texts'
+  if (node.type === 'object') return node.properties ? 'blocks' : 'keys of your own with values'
   return node.type === 'boolean' ? '`true`, `false`' : 'text'
 }

@@ -1,7 +1,7 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import type { Address } from '../base/address.ts'
-import type { ListenAddress } from './config.ts'
+import type { ListenAddress, StreamListenAddress } from './config.ts'
 import { suggest } from './suggest.ts'
 
 /**
@@ -203,11 +203,37 @@ export function hostPort(example: string): Kind<Address> {
   })
 }
 
+/** A name server: an IP address, with a port when it is not 53. */
+export function nameServer(): Kind<Address> {
+  const write = 'write an IP address like "192.0.2.53", or "192.0.2.53:5353"; IPv6 with a port in brackets'
+  return kind({ type: 'string', examples: ['192.0.2.53'] }, write, (value, refuse) => {
+    if (typeof value !== 'string') return refuse('is not an address', write)
+    if (isIPv6(value)) return { host: value, port: 53 }
+    const split = splitHostPort(value)
+    if (split === null || isIP(split.host) === 0) return refuse('is not an IP address', write)
+    return split.port === 0 ? refuse('has port 0', write) : { host: split.host, port: split.port ?? 53 }
+  })
+}
+
 /** What a listener is called by peers: a host name or an IP address, with or without a port. */
 export function readAdvertise(value: unknown): { host: string; port: number | null } | null {
   if (typeof value !== 'string') return null
   const split = isIPv6(value) ? { host: value, port: null } : splitHostPort(value)
   return split !== null && isHost(split.host) && split.port !== 0 ? split : null
+}
+
+/** A network: `10.0.0.0/8`, `2001:db8::/32`, or one address. */
+export function cidr(): Kind<string> {
+  const write = 'write a network like "10.0.0.0/8", or an IP address'
+  return kind({ type: 'string', examples: ['10.0.0.0/8'] }, write, (value, refuse) => {
+    if (typeof value !== 'string') return refuse('is not a network', write)
+    const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(value)
+    const family = isIP(match?.[1] ?? '')
+    if (match === null || family === 0) return refuse('is not a network', write)
+    return Number(match[2] ?? 0) > (family === 6 ? 128 : 32)
+      ? refuse('has a prefix that is too long', write)
+      : value
+  })
 }
 
 export function advertised(): Kind<{ host: string; port: number | null }> {
@@ -219,21 +245,41 @@ export function advertised(): Kind<{ host: string; port: number | null }> {
   )
 }
 
-/** An entry of `listen`: `"ip:port"` or `{ address, advertise }`. */
+const LISTEN_KEYS = {
+  address: required(ipPort('127.0.0.1:5060'), 'IP address and port.'),
+  advertise: nullable(advertised(), 'What peers are told instead.'),
+}
+const STREAM_KEYS = {
+  ...LISTEN_KEYS,
+  proxy_protocol: optional(flag(), false, 'Connections begin with a PROXY v2 header.'),
+}
+
+/** An entry of `listen.udp`: `"ip:port"` or `{ address, advertise }`. */
 export function listenAddress(): Kind<ListenAddress> {
-  const entry = z.strictObject({
-    address: required(ipPort('127.0.0.1:5060'), 'IP address and port.'),
-    advertise: nullable(advertised(), 'What peers are told instead.'),
-  })
-  const plain = ipPort('127.0.0.1:5060').transform((address): ListenAddress => ({
-    ...address,
-    advertise: null,
+  const object = z
+    .strictObject(LISTEN_KEYS)
+    .transform((e): ListenAddress => ({ ...e.address, advertise: e.advertise }))
+  return listenEntry(object, (address) => ({ ...address, advertise: null }), {})
+}
+
+/** As `listenAddress`, for a stream: load balancers may speak first. */
+export function streamListenAddress(): Kind<StreamListenAddress> {
+  const object = z.strictObject(STREAM_KEYS).transform((e): StreamListenAddress => ({
+    ...e.address,
+    advertise: e.advertise,
+    proxy_protocol: e.proxy_protocol,
   }))
-  const object = entry.transform((e): ListenAddress => ({ ...e.address, advertise: e.advertise }))
+  return listenEntry(object, (address) => ({ ...address, advertise: null, proxy_protocol: false }), {
+    proxy_protocol: { type: 'boolean' },
+  })
+}
+
+function listenEntry<T>(object: z.ZodType<T>, of: (address: Address) => T, more: object): Kind<T> {
+  const plain = ipPort('127.0.0.1:5060').transform(of)
   // Chosen by hand rather than by a union, whose faults would speak of both forms at once.
   return z
     .unknown()
-    .transform((value, ctx): ListenAddress => {
+    .transform((value, ctx): T => {
       const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
       const result = (isObject ? object : plain).safeParse(value)
       if (result.success) return result.data
@@ -256,7 +302,7 @@ export function listenAddress(): Kind<ListenAddress> {
         { type: 'string' },
         {
           type: 'object',
-          properties: { address: { type: 'string' }, advertise: { type: 'string' } },
+          properties: { address: { type: 'string' }, advertise: { type: 'string' }, ...more },
           required: ['address'],
           additionalProperties: false,
         },

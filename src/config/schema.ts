@@ -1,7 +1,13 @@
 import type { z } from 'zod'
+import { auth } from './blocks/auth.ts'
+import { security } from './blocks/security.ts'
 import { block, list, optionalBlock } from './block.ts'
 import { cache } from './blocks/cache.ts'
 import { gateway } from './blocks/gateway.ts'
+import { media } from './blocks/media.ts'
+import { nat } from './blocks/nat.ts'
+import { registrar } from './blocks/registrar.ts'
+import { dnsBlock } from './blocks/dns.ts'
 import {
   advertised,
   amount,
@@ -9,7 +15,6 @@ import {
   flag,
   hostPort,
   ipPort,
-  listenAddress,
   nullable,
   optional,
   path,
@@ -17,18 +22,14 @@ import {
   required,
   seconds,
 } from './scalars.ts'
+import { listenBlock } from './blocks/listen.ts'
+import { tlsBlock } from './blocks/tls.ts'
 import { bearerToken, httpUrl, localDomain, urlPath } from './texts.ts'
 
 /** Every key of siphon.yaml, its range, its default and what it means. The JSON Schema and the reference page come from here. */
 export const blocks = {
-  listen: optionalBlock('Where SIP is received. Absent: UDP and TCP on 127.0.0.1:5060.', {
-    udp: optional(
-      list(listenAddress()),
-      [],
-      'UDP: entries "ip:port", or { address, advertise }; IPv6 in brackets.',
-    ),
-    tcp: optional(list(listenAddress()), [], 'TCP, likewise.'),
-  }),
+  listen: listenBlock(),
+  tls: tlsBlock(),
   advertised_address: nullable(
     advertised(),
     'What peers are told instead of the address of any listener without its own `advertise`.',
@@ -76,21 +77,9 @@ export const blocks = {
       'Heap of one worker, MiB; past it the worker is replaced.',
     ),
   }),
-  registrar: block('Registrations (RFC 3261 §10.3).', {
-    backend: optional(choice(['memory']), 'memory', 'Where bindings are kept.'),
-    default_expires: optional(
-      seconds(1, 31_536_000, true),
-      3600,
-      'Lifetime of a binding that asks for none; from `min_expires` to `max_expires`.',
-    ),
-    min_expires: optional(seconds(0, 31_536_000, true), 60, 'Shorter ones are refused with 423.'),
-    max_expires: optional(seconds(1, 31_536_000, true), 7200, 'Longer ones are shortened to this.'),
-    max_contacts: optional(
-      amount(1, 10_000),
-      10,
-      'Contacts of one address-of-record; further ones are refused with 403.',
-    ),
-  }),
+  registrar,
+  auth,
+  nat,
   transaction: block('Transactions.', {
     timer_c_secs: optional(
       seconds(1, 3600),
@@ -100,6 +89,8 @@ export const blocks = {
   }),
   gateway,
   cache,
+  security,
+  dns: dnsBlock,
   metrics: block('Prometheus metrics.', {
     prometheus: optionalBlock('A listener for scrapes. Absent: none (the admin port serves /metrics too).', {
       listen: required(ipPort('127.0.0.1:9464'), 'IP address and port.'),
@@ -199,6 +190,7 @@ export const blocks = {
       ),
     }),
   }),
+  media,
   server: block('The node.', {
     instance_id: nullable(
       printable('a name for this node'),

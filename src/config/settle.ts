@@ -1,6 +1,17 @@
 import { availableParallelism, hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import type { CdrConfig, Config, GatewayGroupConfig, HepConfig, ListenAddress, ScriptConfig } from './config.ts'
+import { STANDARD_MTU } from './blocks/listen.ts'
+import type {
+  CdrConfig,
+  Config,
+  GatewayGroupConfig,
+  HepConfig,
+  ListenAddress,
+  ListenConfig,
+  MediaConfig,
+  ScriptConfig,
+  TlsConfig,
+} from './config.ts'
 import type { Environment } from './expand.ts'
 import type { Blocks } from './schema.ts'
 
@@ -9,27 +20,73 @@ export function settle(blocks: Blocks, file: string, env: Environment): Config {
   const folder = dirname(file)
   const absolute = (path: string): string => resolve(folder, path)
   const instance_id = blocks.server.instance_id ?? nodeName(env)
-  const advertise = (a: ListenAddress): ListenAddress => ({
-    ...a,
-    advertise: a.advertise ?? blocks.advertised_address,
-  })
-  const standard: ListenAddress = { host: '127.0.0.1', port: 5060, advertise: null }
-  const listen = blocks.listen ?? { udp: [standard], tcp: [standard] }
+  const local = blocks.domain.local.map((name) => name.toLowerCase().replace(/^\[|\]$|\.$/g, ''))
   return {
     file,
-    listen: { udp: listen.udp.map(advertise), tcp: listen.tcp.map(advertise) },
-    domain: { local: blocks.domain.local.map((name) => name.toLowerCase().replace(/^\[|\]$|\.$/g, '')) },
+    listen: listen(blocks),
+    tls: blocks.tls && tls(blocks.tls, absolute),
+    domain: { local },
     script: { ...blocks.script, path: absolute(blocks.script.path), ...pool(blocks.script) },
-    registrar: blocks.registrar,
+    auth: { ...blocks.auth, realm: blocks.auth.realm ?? local[0] ?? null },
+    registrar: {
+      ...blocks.registrar,
+      sqlite: { path: absolute(blocks.registrar.sqlite.path) },
+    },
+    nat: blocks.nat,
     transaction: blocks.transaction,
     gateway: { groups: blocks.gateway.groups.map(gatewayGroup) },
     cache: blocks.cache,
+    security: blocks.security,
+    dns: blocks.dns,
     metrics: blocks.metrics,
     admin: blocks.admin,
     cdr: cdr(blocks.cdr, absolute),
     tracing: { hep: hep(blocks.tracing.hep, instance_id, absolute) },
+    media: media(blocks.media),
     server: { ...blocks.server, instance_id },
     log: blocks.log,
+  }
+}
+
+function listen({ listen: given, advertised_address }: Blocks): ListenConfig {
+  const standard: ListenAddress = { host: '127.0.0.1', port: 5060, advertise: null }
+  const { udp, tcp, tls, ws, wss, mtu, proxy_protocol_from } = given ?? {
+    udp: [standard],
+    tcp: [{ ...standard, proxy_protocol: false }],
+    tls: [],
+    ws: [],
+    wss: [],
+    mtu: STANDARD_MTU,
+    proxy_protocol_from: [],
+  }
+  const told = <T extends ListenAddress>(addresses: readonly T[]): T[] =>
+    addresses.map((a) => ({ ...a, advertise: a.advertise ?? advertised_address }))
+  return {
+    udp: told(udp),
+    tcp: told(tcp),
+    tls: told(tls),
+    ws: told(ws),
+    wss: told(wss),
+    mtu,
+    proxy_protocol_from,
+  }
+}
+
+function tls(given: NonNullable<Blocks['tls']>, absolute: (path: string) => string): TlsConfig {
+  const maybe = (path: string | null): string | null => (path === null ? null : absolute(path))
+  return {
+    ...given,
+    certificate: maybe(given.certificate),
+    private_key: maybe(given.private_key),
+    certificates: given.certificates.map((c) => ({
+      server_name: c.server_name.map((name) => name.toLowerCase()),
+      certificate: absolute(c.certificate),
+      private_key: absolute(c.private_key),
+    })),
+    client_ca: maybe(given.client_ca),
+    client_certificate: maybe(given.client_certificate),
+    client_private_key: maybe(given.client_private_key),
+    ca: maybe(given.ca),
   }
 }
 
@@ -82,6 +139,13 @@ function hep(
     capture_id: given.capture_id ?? captureId(agent_id),
     ca_cert: given.ca_cert === null ? null : absolute(given.ca_cert),
   }
+}
+
+function media(given: Blocks['media']): MediaConfig | null {
+  if (given === null) return null
+  const { backend: _, rtpengine, ...rest } = given
+  const { address, timeout_ms, weight, instances } = rtpengine
+  return { ...rest, instances: instances ?? (address === null ? [] : [{ address, timeout_ms, weight }]) }
 }
 
 /** As the original: a decimal name is the number, any other its 32-bit FNV-1a hash. */

@@ -2,13 +2,8 @@ import type { KeyPath } from './fault.ts'
 
 /** Blocks and keys of the original's siphon.yaml that SIPhon does not act on yet. `*` is any position of a list. */
 const BLOCKS: readonly string[] = [
-  'auth',
-  'tls',
-  'media',
-  'security',
   'session_timer',
   'dialog',
-  'nat',
   'b2bua',
   'memory',
   'registrant',
@@ -29,25 +24,29 @@ const BLOCKS: readonly string[] = [
   'extensions',
 ]
 const KEYS: readonly string[] = [
-  'listen.tls',
-  'listen.ws',
-  'listen.wss',
   'listen.sctp',
   'listen.dscp',
-  'listen.mtu',
   'listen.udp.*.dscp',
   'listen.tcp.*.dscp',
+  'listen.tls.*.dscp',
+  'listen.ws.*.dscp',
+  'listen.wss.*.dscp',
   'script.include_paths',
   'script.async_pool_size',
   'script.handler_stall_abort_secs',
+  'security.apiban',
+  'security.firewall',
   'registrar.redis',
   'registrar.postgres',
   'registrar.python',
   'registrar.liveness',
-  'registrar.enforce_auth_aor_match',
+  'nat.crlf_keepalive',
   'metrics.prometheus.cors',
   'admin.cors',
   'admin.ui',
+  'media.siphon_rtp',
+  'media.rtpproxy',
+  'media.events',
   'tracing.hep.error_log_interval',
   'server.server_header',
   'server.user_agent_header',
@@ -101,8 +100,8 @@ export function takeUnsupported(root: Record<string, unknown>): Unsupported[] {
       ) {
         found.push({
           path: [...path, key],
-          what: 'is not supported yet: registrations are kept in memory only and do not outlive a restart',
-          instead: 'write memory',
+          what: 'is not supported yet',
+          instead: 'write sqlite, to keep registrations over a restart, or memory',
         })
         delete value[key]
       } else walk(child, [...path, key], childPattern)

@@ -5,6 +5,8 @@ import type { RerouteCause } from './gateway/settings.ts'
 
 /** What the proxy tells the table of gateways, and asks it. `Gateways` is one. */
 export interface GatewayPort {
+  /** A request goes there now. */
+  sent(gateway: string): void
   /** The first response above 100 came, `ms` after the request was sent. */
   responded(gateway: string, status: number, ms: number): void
   ended(gateway: string, result: RequestResult): void
@@ -26,6 +28,7 @@ export class BranchWatch {
     this.#gateway = gateway
     this.#clock = clock
     this.#sentAt = clock.now()
+    gateways.sent(gateway)
   }
 
   /** We have given the request up. */

@@ -65,6 +65,8 @@ export class Call {
     this.path = path
     this.startedAt = tracker.clock.wallTime()
     this.#started = tracker.clock.now()
+    const { callStarted } = tracker.spine
+    if (callStarted.active) callStarted.publish({ id: this.id, callId: this.callId })
   }
 
   get answered(): boolean {

@@ -1,7 +1,8 @@
-import type { ResponseOptions } from '../sip/message/build.ts'
+import { buildResponse, type ResponseOptions } from '../sip/message/build.ts'
+import { supports } from '../sip/registrar/outbound.ts'
 import type { Exchange } from './exchange.ts'
 import type { ProxyCore } from './proxy-core.ts'
-import type { Registrar } from './registrar.ts'
+import type { Registrar, Subscriptions } from './registrar.ts'
 import type { Decision, Outcome, Verdict } from './verdict.ts'
 
 const FAILURE_REASONS: Readonly<Partial<Record<string, string>>> = {
@@ -10,7 +11,13 @@ const FAILURE_REASONS: Readonly<Partial<Record<string, string>>> = {
 }
 
 /** Carries out what the script has decided about a new request. Its mistakes cost the request a 500, and nobody else. */
-export function decide(exchange: Exchange, outcome: Outcome, proxy: ProxyCore, registrar: Registrar): void {
+export function decide(
+  exchange: Exchange,
+  outcome: Outcome,
+  proxy: ProxyCore,
+  registrar: Registrar,
+  subscriptions?: Subscriptions,
+): void {
   // §16.10: it was cancelled while the script was thinking; nothing has been forwarded.
   if (exchange.cancelled) {
     if (outcome.ok) exchange.call?.note(outcome.decision.cdr, outcome.decision.authUser)
@@ -25,7 +32,7 @@ export function decide(exchange: Exchange, outcome: Outcome, proxy: ProxyCore, r
   const { decision } = outcome
   exchange.call?.note(decision.cdr, decision.authUser)
   try {
-    carryOut(exchange, decision, proxy, registrar)
+    carryOut(exchange, decision, proxy, registrar, subscriptions)
   } catch (error) {
     // Header text that would break the message is refused where messages are built.
     if (!(error instanceof TypeError) || exchange.final) throw error
@@ -33,12 +40,31 @@ export function decide(exchange: Exchange, outcome: Outcome, proxy: ProxyCore, r
   }
 }
 
-function carryOut(exchange: Exchange, decision: Decision, proxy: ProxyCore, registrar: Registrar): void {
+function carryOut(
+  exchange: Exchange,
+  decision: Decision,
+  proxy: ProxyCore,
+  registrar: Registrar,
+  subscriptions: Subscriptions | undefined,
+): void {
   const { verdict } = decision
   switch (verdict.do) {
     case 'relay':
     case 'fork':
       exchange.recordRoute = decision.recordRoute
+      if (decision.addPath) {
+        const { request } = exchange
+        if (request.method !== 'REGISTER') return badVerdict(exchange)
+        // RFC 3327 §5.2: a phone that does not know Path could not tell that somebody stands in its way.
+        if (decision.addPath !== 'force' && !supports(request, 'path')) {
+          return exchange.reply(421, 'server', { headers: [['Require', 'path']] })
+        }
+        exchange.addPath = true
+      }
+      // §17.2.1: the callee may need longer than 200 ms, and every repetition costs more than this 100. An answer of our own
+      // goes without it, so that a forged INVITE gets one datagram for one (the transaction says 100 when a script is slow).
+      if (exchange.request.method === 'INVITE')
+        exchange.respond(buildResponse(exchange.request, 100), 'server')
       proxy.proxy(exchange, decision, verdict)
       break
     case 'reply':
@@ -49,8 +75,12 @@ function carryOut(exchange: Exchange, decision: Decision, proxy: ProxyCore, regi
       if (exchange.request.method !== 'REGISTER') badVerdict(exchange)
       else {
         const { request, flow } = exchange
-        exchange.respond(registrar.save(request, flow.path, flow, decision.authUser), 'server')
+        exchange.respond(registrar.save(request, flow.path, flow, decision.authUser, verdict), 'server')
       }
+      break
+    case 'subscribe':
+      if (exchange.request.method !== 'SUBSCRIBE' || subscriptions === undefined) badVerdict(exchange)
+      else subscribe(exchange, subscriptions)
       break
     case 'pass':
     case 'reject':
@@ -58,6 +88,13 @@ function carryOut(exchange: Exchange, decision: Decision, proxy: ProxyCore, regi
       badVerdict(exchange)
       break
   }
+}
+
+/** The NOTIFY follows the answer (RFC 6665 §4.2.1.4). */
+export function subscribe(exchange: Exchange, subscriptions: Subscriptions): void {
+  const { response, after } = subscriptions.subscribe(exchange.request, exchange.flow)
+  exchange.respond(response, 'server')
+  after()
 }
 
 /** What `reply` says, for the response builder. */

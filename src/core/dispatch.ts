@@ -9,13 +9,14 @@ import { preprocess } from '../sip/proxy/preprocess.ts'
 import { validateRequest } from '../sip/proxy/validate.ts'
 import type { Spine } from '../spine/spine.ts'
 import type { ServerTransaction, TransactionUser } from '../stack/transaction-layer.ts'
-import type { Flow, TransportPort } from '../stack/transport.ts'
+import type { Flow, Target, TransportPort } from '../stack/transport.ts'
 import { Call, type CallTracker } from './calls.ts'
-import { decide } from './decide.ts'
+import { decide, subscribe } from './decide.ts'
 import { Exchange, reasonOf } from './exchange.ts'
+import { FlowTokens, isFlow } from './flow-tokens.ts'
 import type { ProxyCore } from './proxy-core.ts'
 import type { ProxyDialogs } from './proxy-dialogs.ts'
-import type { Registrar } from './registrar.ts'
+import type { Registrar, Subscriptions } from './registrar.ts'
 import { ShedMemory } from './shed-memory.ts'
 import type { Reservation, Router } from './verdict.ts'
 
@@ -28,8 +29,12 @@ export interface DispatchOptions {
   readonly own: Own
   readonly proxy: ProxyCore
   readonly registrar: Registrar
+  /** Absent: no event package is served here. */
+  readonly subscriptions?: Subscriptions
   readonly calls: CallTracker
   readonly dialogs: ProxyDialogs
+  /** Absent: user parts of our Routes mean nothing. */
+  readonly flowTokens?: FlowTokens
   /** Seconds a peer on a stream is told to wait when its request was shed. */
   readonly shedRetryAfterSecs?: number
 }
@@ -40,8 +45,8 @@ const ALLOW =
 const ABILITIES: readonly (readonly [string, string])[] = [
   ['Allow', ALLOW],
   ['Accept', '*/*'],
-  // Empty is a legal value, and the truth: no extension of the registrar or the proxy is there yet (§20.37).
-  ['Supported', ''],
+  ['Supported', 'path, outbound, gruu'],
+  ['Allow-Events', 'reg'],
 ]
 
 /** Methods whose requests without To tag begin a dialog (§12.1, RFC 6665 §4.1, RFC 3515 §2.4.4). */
@@ -87,15 +92,19 @@ export class Dispatch implements TransactionUser {
   }
 
   onRequest(request: Request, flow: Flow, accept: () => ServerTransaction): void {
-    const routeConsumed = preprocess(request, this.#o.own)
+    const { consumed, user } = preprocess(request, this.#o.own)
     const forUs = this.#isForUs(request)
     const cookie = loopCookie(request)
     const refusal = validateRequest(request, forUs)
-    const open = (): Exchange => this.#open(request, flow, routeConsumed, cookie, accept())
+    const edge = this.#edge(user, flow)
+    const open = (): Exchange => this.#open(request, flow, consumed, edge, cookie, accept())
     const initial = request.toTag === undefined
-    if (refusal !== null) open().reply(refusal.status, 'server', { headers: refusal.headers })
+    if (typeof edge === 'number') open().reply(edge, 'server')
+    else if (refusal !== null) open().reply(refusal.status, 'server', { headers: refusal.headers })
     else if (isLoop(request, cookie, this.#o.own)) open().reply(482, 'server')
-    else if (forUs && request.method === 'OPTIONS') open().reply(200, 'server', { headers: ABILITIES })
+    else if (!initial && request.method === 'SUBSCRIBE' && this.#o.subscriptions?.owns(request) === true) {
+      subscribe(open(), this.#o.subscriptions)
+    } else if (forUs && request.method === 'OPTIONS') open().reply(200, 'server', { headers: ABILITIES })
     else if (this.#retryAfterSecs !== null && initial && DIALOG_CREATING.has(request.method)) {
       open().reply(503, 'server', { headers: [['Retry-After', String(this.#retryAfterSecs)]] })
     } else if (!this.#o.router.handles('request', request.method)) {
@@ -108,10 +117,11 @@ export class Dispatch implements TransactionUser {
   }
 
   /** An ACK for a 2xx goes its way without the script; one for a stateless answer of ours has arrived. */
-  onAck(ack: Request, _flow: Flow): void {
+  onAck(ack: Request, flow: Flow): void {
     if (ack.toTag === this.#statelessTag) return
-    preprocess(ack, this.#o.own)
-    this.#o.proxy.forwardAck(ack)
+    const { user } = preprocess(ack, this.#o.own)
+    const edge = this.#edge(user, flow)
+    if (typeof edge !== 'number') this.#o.proxy.forwardAck(ack, flow.path, edge)
   }
 
   onCancel(
@@ -136,10 +146,23 @@ export class Dispatch implements TransactionUser {
   /** RFC 6026 §7.3: a response that no transaction waits for is not forwarded; an accepted one waits as long as 2xx repeat. */
   onStrayResponse(_response: Response, _flow: Flow): void {}
 
+  /**
+   * The flow that a token in our Route names (RFC 5626 §5.3); null when there is none, or when the request came over it:
+   * then it is on its way out. A number: the status of a token that is not ours (403) or whose flow is gone (430).
+   */
+  #edge(user: string | null, flow: Flow): Target | null | 403 | 430 {
+    const { flowTokens } = this.#o
+    if (user === null || flowTokens === undefined || !FlowTokens.looksLike(user)) return null
+    const redeemed = flowTokens.redeem(user)
+    if (!redeemed.ok) return redeemed.status
+    return isFlow(redeemed.target, flow) ? null : redeemed.target
+  }
+
   #open(
     request: Request,
     flow: Flow,
     routeConsumed: boolean,
+    edge: Target | null | number,
     cookie: string,
     transaction: ServerTransaction,
   ): Exchange {
@@ -153,6 +176,7 @@ export class Dispatch implements TransactionUser {
       dialogs,
       call: attempt ? calls.begin(request, flow.path) : null,
       routeConsumed,
+      edge: typeof edge === 'number' ? null : edge,
       cookie,
       receivedAt: this.#o.clock.now(),
       onFinal: () => {
@@ -171,13 +195,11 @@ export class Dispatch implements TransactionUser {
 
   #ask(exchange: Exchange, reservation: Reservation): void {
     const { request, flow, routeConsumed } = exchange
-    // §17.2.1: the script may need longer than 200 ms, and every repetition costs more than this 100.
-    if (request.method === 'INVITE') exchange.respond(buildResponse(request, 100), 'server')
     const { path } = flow
     const job = { kind: 'request', request, response: null, path, routeConsumed, elapsedMs: 0 } as const
     reservation.decide(job, (outcome) => {
       try {
-        decide(exchange, outcome, this.#o.proxy, this.#o.registrar)
+        decide(exchange, outcome, this.#o.proxy, this.#o.registrar, this.#o.subscriptions)
       } catch (error) {
         this.#fault(exchange, error)
       }

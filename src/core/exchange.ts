@@ -3,7 +3,7 @@ import { huskOf } from '../sip/message/husk.ts'
 import { buildResponse, type ResponseOptions } from '../sip/message/build.ts'
 import type { Request, Response } from '../sip/message/message.ts'
 import type { ServerTransaction } from '../stack/transaction-layer.ts'
-import type { Flow } from '../stack/transport.ts'
+import type { Flow, Target } from '../stack/transport.ts'
 import { type Cause, initiatorOf, resultOf } from './call-result.ts'
 import type { Call } from './calls.ts'
 import { LateAnswers } from './late-answers.ts'
@@ -27,6 +27,8 @@ export interface ExchangeOptions {
   readonly call: Call | null
   /** §16.4 popped a Route of ours. */
   readonly routeConsumed: boolean
+  /** The flow that its Route names by a token of ours (RFC 5626 §5.3); null without one. */
+  readonly edge?: Target | null
   readonly cookie: string
   /** Monotonic ms when the request was received. */
   readonly receivedAt: number
@@ -44,11 +46,15 @@ export class Exchange {
   readonly flow: Flow
   readonly call: Call | null
   readonly routeConsumed: boolean
+  /** The flow it has to go on by. */
+  readonly edge: Target | null
   /** The loop cookie of the request as preprocessed. */
   readonly cookie: string
   readonly receivedAt: number
   /** The script asked to stay on the path. */
   recordRoute = false
+  /** The script asked to be in the Path of what it registers. */
+  addPath = false
   /** Set while branches run. */
   proxied: Branches | null = null
   /** Without a To tag: it begins something. */
@@ -69,6 +75,7 @@ export class Exchange {
     this.flow = options.flow
     this.call = options.call
     this.routeConsumed = options.routeConsumed
+    this.edge = options.edge ?? null
     this.cookie = options.cookie
     this.receivedAt = options.receivedAt
   }

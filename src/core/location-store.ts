@@ -1,4 +1,4 @@
-import type { Protocol } from '../base/address.ts'
+import type { Address, Protocol } from '../base/address.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Binding, BindingChange } from '../sip/registrar/bindings.ts'
 import type { Flow } from '../stack/transport.ts'
@@ -10,15 +10,29 @@ export interface BindingSource {
   readonly protocol: Protocol
   /** `ip:port`. */
   readonly received: string
-  /** The connection it came over, null for datagrams. Weak: a closed connection shall not be kept for an hour. */
+  /**
+   * The connection it came over; null for datagrams, and for a binding of an earlier run. Weak: a closed connection shall
+   * not be kept for an hour.
+   */
   readonly flow: WeakRef<Flow> | null
+  /** The number of that connection; 0 without one. */
+  readonly flowId: number
+  /** Our end of it: datagrams must leave by the same socket to get through a NAT. */
+  readonly local: Address
+  /** The contact's own address cannot be reached: what is for it goes to where the REGISTER came from. */
+  readonly nated: boolean
+  /** The Path vector, topmost first (RFC 3327); empty without one. */
+  readonly path: readonly string[]
   readonly userAgent: string | null
 }
 
 export type StoredBinding = Binding<BindingSource>
 
+/** Why a binding ended without a request. */
+export type EndReason = 'expired' | 'operator' | 'script' | 'flow_closed' | 'no_answer'
+
 /** A binding that ended without a request. */
-export type Ended = (event: 'expired' | 'deregistered', binding: StoredBinding) => void
+export type Ended = (reason: EndReason, binding: StoredBinding) => void
 
 /** Part of a listing. */
 export interface ListingPage {
@@ -60,7 +74,7 @@ export class LocationStore {
   #timerAt = Infinity
   #bindings = 0
 
-  /** @param onEnded told of each binding that expires or is removed by an operator, after the table has changed */
+  /** @param onEnded told of each binding that ends without a REGISTER, after the table has changed */
   constructor(clock: Clock, onEnded: Ended) {
     this.#clock = clock
     this.#onEnded = onEnded
@@ -111,16 +125,36 @@ export class LocationStore {
     this.#arm()
   }
 
-  /** Removes an address-of-record. False when it has no binding. */
-  remove(aor: string): boolean {
-    const gone = this.get(aor)
+  /** Removes bindings of an address-of-record, all unless told; gives those that were. */
+  remove(
+    aor: string,
+    reason: EndReason,
+    which: (binding: StoredBinding) => boolean = () => true,
+  ): readonly StoredBinding[] {
+    const present = this.get(aor)
     const entry = this.#entries.get(aor)
-    if (entry === undefined) return false
+    const gone = present.filter(which)
+    if (entry === undefined || gone.length === 0) return []
     for (const binding of gone) this.#unindex(binding)
-    this.#settle(entry, [])
+    this.#settle(
+      entry,
+      present.filter((binding) => !gone.includes(binding)),
+    )
     this.#arm()
-    for (const binding of gone) this.#onEnded('deregistered', binding)
-    return true
+    for (const binding of gone) this.#onEnded(reason, binding)
+    return gone
+  }
+
+  /** One binding by its number, while it lives. */
+  find(aor: string, id: number): StoredBinding | undefined {
+    return this.get(aor).find((binding) => binding.id === id)
+  }
+
+  /** Puts back a binding of an earlier run, under its own number. Tells nobody. */
+  restore(binding: StoredBinding): void {
+    this.#lastId = Math.max(this.#lastId, binding.id)
+    const { aor } = binding.source
+    this.replace(aor, [...this.get(aor), binding], [{ event: 'registered', binding }])
   }
 
   /** The unexpired bindings with exactly this contact URI, of whatever address-of-record. */

@@ -93,37 +93,41 @@ export class OwnRequests {
     locate(own.nextHop ?? own.uri, this.#o.resolver, (located) => {
       if (over) return
       if (!located.ok) settle({ ok: false, failure: 'unreachable', what: located.what })
-      else this.#attempt(request, located.target, own, () => over, settle)
+      else this.#attempt(request, located.targets, own, () => over, settle)
     })
   }
 
   #attempt(
     request: Request,
-    target: Target,
+    [target, ...others]: readonly Target[],
     own: OwnRequest,
     over: () => boolean,
     settle: (result: OwnRequestResult) => void,
     retried = false,
   ): void {
+    if (target === undefined) {
+      settle({ ok: false, failure: 'unreachable', what: 'the address cannot be reached' })
+      return
+    }
     const user: ClientUser = {
       onResponse: (response) => {
         if (response.status < 200 || over()) return
         const challenged = response.status === 401 || response.status === 407
         const again = challenged && !retried ? (own.authenticate?.(response, request) ?? null) : null
         if (again === null) settle({ ok: true, response })
-        else this.#attempt(this.#next(again, own.method), target, own, over, settle, true)
+        else this.#attempt(this.#next(again, own.method), [target], own, over, settle, true)
       },
       onEnd: (reason) => {
         if (reason === 'timeout') settle({ ok: false, failure: 'timeout', what: 'no final response' })
-        else if (reason === 'transport') {
-          settle({ ok: false, failure: 'unreachable', what: 'the address cannot be reached' })
-        }
+        // RFC 3263 §4.3: the next address, with a transaction of its own.
+        else if (reason === 'transport' && !over()) this.#attempt(request, others, own, over, settle, retried)
       },
     }
     const copy = request.clone()
-    stamp(copy, this.#via(target.protocol), [])
+    const hostPort = this.#hostPort(target)
+    stamp(copy, this.#via(target.protocol, hostPort), [])
     if (WITH_CONTACT.has(copy.method) && !copy.headers.has('contact')) {
-      copy.headers.append('Contact', `<sip:${own.fromUser}@${this.#hostPort(target.protocol)}${transportOf(target.protocol)}>`)
+      copy.headers.append('Contact', `<sip:${own.fromUser}@${hostPort}${transportOf(target.protocol)}>`)
     }
     this.#o.layer().request(copy, target, user)
   }
@@ -133,7 +137,7 @@ export class OwnRequests {
     const request = new Request(method, uri, new HeaderFields(), body)
     const fields = request.headers
     fields.append('Max-Forwards', '70')
-    fields.append('From', `<sip:${fromUser}@${this.#hostPort('udp')}>`)
+    fields.append('From', `<sip:${fromUser}@${formatAddress(this.#o.transport.sentBy('udp'))}>`)
     fields.append('To', `<${uri}>`)
     fields.append('Call-ID', identifiers.callId())
     fields.append('CSeq', `1 ${method}`)
@@ -159,13 +163,14 @@ export class OwnRequests {
     return next
   }
 
-  #via(protocol: Protocol): string {
-    const branch = this.#o.identifiers.branch()
-    return `SIP/2.0/${protocol.toUpperCase()} ${this.#hostPort(protocol)};branch=${branch};rport`
+  #via(protocol: Protocol, hostPort: string): string {
+    return `SIP/2.0/${protocol.toUpperCase()} ${hostPort};branch=${this.#o.identifiers.branch()};rport`
   }
 
-  #hostPort(protocol: Protocol): string {
-    return formatAddress(this.#o.transport.sentBy(protocol))
+  /** What we are called towards a target. */
+  #hostPort({ protocol, host, flow, local }: Target): string {
+    const from = flow?.path.local ?? local
+    return formatAddress(this.#o.transport.sentBy(protocol, { host, ...(from && { local: from }) }))
   }
 }
 

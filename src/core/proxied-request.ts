@@ -7,12 +7,14 @@ import {
   upstreamOf,
 } from '../sip/proxy/best-response.ts'
 import { type ContextEffect, type MovesOn, ResponseContext } from '../sip/proxy/response-context.ts'
+import { breadthOf, shareBreadth } from '../sip/proxy/max-breadth.ts'
 import type { ClientTransaction, ClientUser } from '../stack/transaction-layer.ts'
 import { BranchWatch, rerouteCause } from './branch-watch.ts'
 import { causeOf } from './call-result.ts'
 import { replyOptions } from './decide.ts'
 import { editedRequest, editResponse } from './edits.ts'
 import type { Branches, Exchange } from './exchange.ts'
+import { Failover } from './failover.ts'
 import type { ProxyCore } from './proxy-core.ts'
 import type { Decision, HandlerKind, Outcome, Verdict } from './verdict.ts'
 
@@ -34,13 +36,25 @@ interface Arrival {
   readonly failure: LocalFailure
 }
 
+/** Another flow to the same device (RFC 5626 §7). */
+interface Alternate {
+  readonly uri: string
+  readonly contact: string
+}
+
 class Branch implements ClientUser {
   readonly index: number
-  readonly uri: string | null
+  uri: string | null
   readonly nextHop: string | null
   /** The destination of a gateway group that it goes to. */
   readonly gateway: string | null
   watch: BranchWatch | null = null
+  /** The registered contact that `uri` is. */
+  contact: string | null
+  /** Tried one after another when the flow before has failed, never beside it. */
+  alternates: readonly Alternate[] = []
+  /** Its share of Max-Breadth. */
+  readonly breadth: number
   transaction: ClientTransaction | null = null
   timerC: Timer | null = null
   /** Its 2xx as the script left it, to be repeated without asking again. */
@@ -51,13 +65,17 @@ class Branch implements ClientUser {
   constructor(
     index: number,
     uri: string | null,
+    contact: string | null,
     nextHop: string | null,
     gateway: string | null,
+    breadth: number,
     listener: Listener,
   ) {
     this.index = index
     this.gateway = gateway
+    this.breadth = breadth
     this.uri = uri
+    this.contact = contact
     this.nextHop = nextHop
     this.listener = listener
   }
@@ -99,10 +117,19 @@ export class ProxiedRequest implements Branches, Listener {
 
   start(verdict: Forwarding): void {
     const first = this.#branches.length
+    const breadth = breadthOf(this.#original)
+    const atOnce = verdict.do === 'fork' && verdict.strategy === 'parallel' ? verdict.targets.length : 1
+    // Those that were tried before have all ended: what they had can be given again (RFC 5393 §5.3.3.1).
+    const shares = shareBreadth(breadth, atOnce)
+    if (shares === null) {
+      this.#exchange.reply(440, 'server')
+      return
+    }
+    const share = (i: number): number => shares[i] ?? breadth
     const branches =
       verdict.do === 'relay'
-        ? [new Branch(first, null, verdict.target, verdict.gateway ?? null, this)]
-        : verdict.targets.map((uri, i) => this.#target(first + i, uri, verdict.gateways?.[i] ?? null))
+        ? [new Branch(first, null, null, verdict.target, verdict.gateway ?? null, breadth, this)]
+        : this.#branchesTo(verdict, first, share)
     this.#branches = first === 0 ? branches : [...this.#branches, ...branches]
     const added = this.#branches.length - first
     if (added === 0) this.#exchange.reply(404, 'server')
@@ -113,16 +140,42 @@ export class ProxiedRequest implements Branches, Listener {
     }
   }
 
-  /** A gateway is a next hop for the request as it is; any other target becomes its Request-URI. */
-  #target(index: number, uri: string, gateway: string | null): Branch {
-    return gateway === null
-      ? new Branch(index, uri, null, null, this)
-      : new Branch(index, null, uri, gateway, this)
-  }
-
   #movesOn(...[index, status, local]: Parameters<MovesOn>): boolean {
     const gateway = this.#branches[index]?.gateway ?? null
     return gateway === null || (this.#core.gateways?.movesOn(gateway, rerouteCause(status, local)) ?? true)
+  }
+
+  /**
+   * A branch for each target, but one for all flows of a device: it shall not ring twice (RFC 5626 §7). A gateway is a next
+   * hop for the request as it is; any other target becomes its Request-URI.
+   */
+  #branchesTo(
+    { targets, contacts = [], gateways = [] }: Extract<Forwarding, { do: 'fork' }>,
+    first: number,
+    share: (i: number) => number,
+  ): readonly Branch[] {
+    const branches: Branch[] = []
+    const devices = new Map<string, Branch>()
+    targets.forEach((uri, i) => {
+      const index = first + branches.length
+      const breadth = share(branches.length)
+      const gateway = gateways[i] ?? null
+      if (gateway !== null) {
+        branches.push(new Branch(index, null, null, uri, gateway, breadth, this))
+        return
+      }
+      const contact = contacts[i] ?? this.#core.referenceOf(uri, this.#exchange.request.uri)
+      const device = contact === null ? null : this.#core.deviceOf(contact)
+      const same = device === null ? undefined : devices.get(device)
+      if (same !== undefined && contact !== null) {
+        same.alternates = [...same.alternates, { uri, contact }]
+        return
+      }
+      const branch = new Branch(index, uri, contact, null, null, breadth, this)
+      branches.push(branch)
+      if (device !== null) devices.set(device, branch)
+    })
+    return branches
   }
 
   cancel(): void {
@@ -130,7 +183,10 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   drop(): void {
-    for (const branch of this.#branches) branch.timerC?.cancel()
+    for (const { timerC, transaction } of this.#branches) {
+      timerC?.cancel()
+      if (transaction instanceof Failover) transaction.drop()
+    }
   }
 
   #perform(effects: readonly ContextEffect[]): void {
@@ -200,21 +256,39 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   #launch(branch: Branch): void {
-    const { uri, nextHop, gateway } = branch
+    const { uri, nextHop, gateway, contact, breadth } = branch
     const { gateways, clock } = this.#core
     if (gateway !== null && gateways !== null) branch.watch = new BranchWatch(gateways, gateway, clock)
-    const launch = { original: this.#original, uri, nextHop, exchange: this.#exchange }
+    const way = contact === null ? null : this.#core.wayTo(contact)
+    const launch = { original: this.#original, uri, nextHop, way, breadth, exchange: this.#exchange }
     this.#core.launch(
       launch,
       branch,
       () => this.#context.pending(branch.index),
       (result) => {
-        if (typeof result === 'number') {
+        if (typeof result !== 'number') branch.transaction = result
+        else if (!this.#tryNextFlow(branch, result)) {
           branch.watch?.failed('unroutable')
           this.#perform(this.#context.failed(branch.index, 'unroutable', result))
-        } else branch.transaction = result
+        }
       },
     )
+  }
+
+  /**
+   * RFC 5626 §7: another flow of the device, after the one before has failed and the device has not spoken.
+   * @param status of the failure; only 408 and 430 speak of a flow and not of the device
+   */
+  #tryNextFlow(branch: Branch, status: number): boolean {
+    const [next, ...rest] = branch.alternates
+    if (next === undefined || (status !== 408 && status !== 430)) return false
+    if (!this.#context.mayRetry(branch.index)) return false
+    branch.uri = next.uri
+    branch.contact = next.contact
+    branch.alternates = rest
+    branch.transaction = null
+    this.#launch(branch)
+    return true
   }
 
   /** The record names where the answer came from. */
@@ -249,9 +323,12 @@ export class ProxiedRequest implements Branches, Listener {
 
   #take(branch: Branch, response: Response | null, failure: LocalFailure): void {
     if (response === null) {
-      this.#perform(this.#context.failed(branch.index, failure))
+      // A flow that could not be sent on has failed like one that answered nothing.
+      const status = failure === 'timeout' ? 408 : 430
+      if (!this.#tryNextFlow(branch, status)) this.#perform(this.#context.failed(branch.index, failure))
       return
     }
+    if (this.#tryNextFlow(branch, response.status)) return
     const { answer } = branch
     if (answer !== null && response.status < 300 && answer.toTag === response.toTag) {
       this.#exchange.respond(answer, 'callee')
@@ -308,8 +385,12 @@ export class ProxiedRequest implements Branches, Listener {
 
   /** Every branch has failed: the script may know somebody else (§16.7 step 6 otherwise). */
   #settle(best: Failure, failures: readonly Failure[]): void {
-    const response = best.response ?? this.#exchange.build(best.status)
-    if (best.response !== null) best.response.headers.removeFirst('via')
+    // RFC 5626 §5.3: a 430 is for the proxy that knows the device's flows, and that was this one. There are no more.
+    const flowsFailed = best.status === 430 && this.#branches.some(({ contact }) => contact !== null)
+    const response = flowsFailed
+      ? this.#exchange.build(480)
+      : (best.response ?? this.#exchange.build(best.status))
+    if (!flowsFailed && best.response !== null) best.response.headers.removeFirst('via')
     const { method } = this.#exchange.request
     const pass = (): void => this.#pass(best, response, failures)
     const wanted = !this.#exchange.cancelled && this.#core.router.handles('failure', method)
@@ -319,7 +400,8 @@ export class ProxiedRequest implements Branches, Listener {
 
   #pass(best: Failure, response: Response, failures: readonly Failure[]): void {
     aggregateChallenges(response, failures)
-    this.#exchange.respond(upstreamOf(response), causeOf(best.local), best.status)
+    const meant = best.status === 430 ? response.status : best.status
+    this.#exchange.respond(upstreamOf(response), causeOf(best.local), meant)
     this.#perform(this.#context.close())
   }
 

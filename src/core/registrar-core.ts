@@ -11,10 +11,19 @@ import {
   type RegistrarRules,
   secondsLeft,
 } from '../sip/registrar/bindings.ts'
+import { readWanted } from '../sip/registrar/contact.ts'
+import { gruuOfText } from '../sip/registrar/gruu.ts'
+import { readMeans, type RegisterMeans } from '../sip/registrar/outbound.ts'
+import type { RegistrationReason } from '../spine/facts.ts'
+import type { BindingRow } from '../spine/bindings.ts'
 import type { Spine } from '../spine/spine.ts'
 import type { Flow } from '../stack/transport.ts'
 import { aorFromText } from './aor-text.ts'
-import { type BindingSource, LocationStore, type StoredBinding } from './location-store.ts'
+import { bindingFrom } from './binding-rows.ts'
+import { bindingOf, flowFor, openFlow, referenceTo, type Way, type Ways, wayTo } from './binding-ways.ts'
+import { Gruus } from './gruus.ts'
+import { type BindingSource, type EndReason, LocationStore, type StoredBinding } from './location-store.ts'
+import type { SaveOptions } from './registrar.ts'
 import type { ContactView, LocationView } from './verdict.ts'
 
 export interface RegistrarCoreOptions {
@@ -26,6 +35,23 @@ export interface RegistrarCoreOptions {
   readonly isLocal: (host: string) => boolean
   /** 403 when an authenticated user registers another's address-of-record. Default false. */
   readonly enforceAuthAorMatch?: boolean
+  /** Secret of temporary GRUUs, 16 bytes or more. Default: drawn. */
+  readonly key?: Uint8Array
+  /** Values of Service-Route in every 200 (RFC 3608 §6.1). Default none. */
+  readonly serviceRoute?: readonly string[]
+  /** Seconds that a flow may be silent, told to phones that register by RFC 5626; 0: not told. Default 0. */
+  readonly flowTimerSecs?: number
+  /** Take a Path that a proxy added though the phone does not say that it knows Path. Default: 420 (RFC 3327 §5.3). */
+  readonly lenientPath?: boolean
+  /** Send to where the REGISTER came from whenever the contact has another address. Default: as the script says. */
+  readonly fixNat?: boolean
+}
+
+/** What became of a binding, told to those who follow the table closely. */
+export interface BindingEvent {
+  readonly event: 'registered' | 'refreshed' | 'deregistered' | 'expired'
+  readonly reason: RegistrationReason
+  readonly binding: StoredBinding
 }
 
 /** A binding as operators see it. */
@@ -38,23 +64,38 @@ export interface ContactRow {
   readonly received: string
   readonly userAgent: string | null
   readonly callId: string
+  /** `urn:uuid:…` (RFC 5626 §4.1). */
+  readonly instance: string | null
+  readonly regId: number | null
+  readonly path: readonly string[]
 }
 
 /** User agents are few; one copy of each name serves all its bindings. */
 const NAMES_KEPT = 1_000
 
 /** The registrar: RFC 3261 §10.3 over a location store, and what others ask of that store. */
-export class RegistrarCore implements LocationView {
+export class RegistrarCore implements LocationView, Ways {
   readonly #o: RegistrarCoreOptions
   readonly #store: LocationStore
   readonly #names = new Map<string, string>()
+  readonly #gruus: Gruus
+  /** Connections by number, and whose contacts came over them. */
+  readonly #overFlow = new Map<number, Set<string>>()
+  #watchers: readonly ((event: BindingEvent) => void)[] = []
 
   constructor(options: RegistrarCoreOptions) {
     this.#o = options
-    this.#store = new LocationStore(options.clock, (event, binding) => {
+    this.#gruus = new Gruus(options.key ?? drawnKey(options.identifiers))
+    this.#store = new LocationStore(options.clock, (reason, binding) => {
       const { aor } = binding.source
-      this.#publish(event, binding, { callId: binding.callId, path: null, fromUri: aor, ruri: aor })
+      const event = reason === 'expired' ? 'expired' : 'deregistered'
+      this.#tell({ event, reason, binding }, { callId: binding.callId, path: null, fromUri: aor, ruri: aor })
     })
+  }
+
+  /** From now on `watcher` is told of each change, after the table has changed. */
+  watch(watcher: (event: BindingEvent) => void): void {
+    this.#watchers = [...this.#watchers, watcher]
   }
 
   /** Addresses-of-record with at least one unexpired contact, counted from the table. */
@@ -76,11 +117,17 @@ export class RegistrarCore implements LocationView {
    * @param flow what the request came in on; kept for its contacts while it is an open connection
    * @param authUser who has proven to be the sender (step 3), null when nobody asked
    */
-  save(request: Request, path: Path, flow: Flow, authUser: string | null): Response {
-    const required = request.headers.all('require')
-    if (required.length > 0) {
-      return this.#respond(request, 420, null, [['Unsupported', required.join(', ')]])
-    }
+  save(
+    request: Request,
+    path: Path,
+    flow: Flow,
+    authUser: string | null,
+    options: SaveOptions = {},
+  ): Response {
+    const wanted = readWanted(request)
+    const contacts = wanted.ok && wanted.value.what === 'update' ? wanted.value.contacts : []
+    const means = readMeans(request, contacts, this.#o.lenientPath === true)
+    if (!means.ok) return this.#refuse(request, means)
     const uri = this.#ownAddress(request)
     if (uri === null) return this.#respond(request, 404, null, [])
     const aor = addressOfRecord(uri)
@@ -89,60 +136,79 @@ export class RegistrarCore implements LocationView {
     }
     const now = this.#o.clock.now()
     const current = this.#store.get(aor)
-    const source = this.#source(current[0]?.source.aor ?? ownText(aor), request, path, flow)
-    const result = register(request, current, {
+    const nated =
+      means.path.length === 0 &&
+      (options.nated === true || this.#o.fixNat === true) &&
+      contacts.some((contact) => contact.uri !== null && isElsewhere(contact.uri, path))
+    const source = this.#source(current[0]?.source.aor ?? ownText(aor), request, path, flow, means, nated)
+    const context = {
       rules: this.#o.rules,
       now,
       source,
+      outbound: means.outbound,
+      replaceOthers: options.force === true,
       nextId: this.#store.nextId,
       keep: ownText,
-    })
+    }
+    const result = register(request, current, context, wanted)
     if (!result.ok) return this.#refuse(request, result)
     this.#store.replace(source.aor, result.bindings, result.changes)
     const fromUri = request.from.uri
     for (const { event, binding } of result.changes) {
-      this.#publish(event, binding, { callId: request.callId, path, fromUri, ruri: request.uri })
+      this.#tell(
+        { event, reason: 'request', binding },
+        { callId: request.callId, path, fromUri, ruri: request.uri },
+      )
     }
-    const date = new Date(this.#o.clock.wallTime()).toUTCString()
-    return this.#respond(request, 200, null, [...contactFields(result.bindings, now), ['Date', date]])
+    return this.#respond(request, 200, null, this.#answerFields(request, means, result.bindings, now))
   }
 
   lookup(uri: string): readonly ContactView[] {
-    const aor = this.#keyOf(uri)
-    if (aor === null) return []
     const now = this.#o.clock.now()
-    return inOrder(this.#store.get(aor)).map(({ uri, q, expiresAt, source }) => ({
-      uri,
-      q,
-      expires: secondsLeft(expiresAt, now),
-      received: source.received,
-      userAgent: source.userAgent,
-    }))
+    return inOrder(this.#bindingsFor(uri)).map((binding) => this.#view(binding, now))
+  }
+
+  /** The contact with exactly this URI; of several users' the one registered last. Null when there is none. */
+  lookupContact(contactUri: string): ContactView | null {
+    const newest = this.#store.withContact(contactUri).toSorted((a, b) => b.updatedAt - a.updatedAt)[0]
+    return newest === undefined ? null : this.#view(newest, this.#o.clock.now())
+  }
+
+  /** 200 when `lookup` finds somebody; 480 for a GRUU whose device has gone; else 404 (RFC 5627 §5.4). */
+  statusOf(uri: string): 200 | 404 | 480 {
+    const gruu = gruuOfText(uri)
+    if (gruu !== null) {
+      const owner = this.#gruus.owner(gruu, (aor, instance) => this.#has(aor, instance))
+      return owner.known ? 200 : owner.status
+    }
+    return this.#bindingsFor(uri).length > 0 ? 200 : 404
+  }
+
+  wayTo(reference: string): Way | null {
+    const binding = bindingOf(this.#store, reference)
+    return binding === undefined ? null : wayTo(binding)
+  }
+
+  referenceOf(contactUri: string, called: string): string | null {
+    const key = this.#keyOf(called)
+    const found = this.#store.withContact(contactUri).find(({ source }) => source.aor === key)
+    return found === undefined ? null : referenceTo(found)
+  }
+
+  deviceOf(reference: string): string | null {
+    const binding = bindingOf(this.#store, reference)
+    const instance = binding?.instance ?? null
+    return binding === undefined || instance === null ? null : `${binding.source.aor} ${instance}`
   }
 
   /**
-   * The open connection over which a contact was registered: the way to a phone behind a NAT, or to a browser.
-   *
-   * Anybody may register any URI as a contact, a gateway's too. So a connection is given for a contact of `aor`; for
-   * others only where it cannot lead calls astray: all who registered this contact did so over this connection, and
-   * its peer has the contact's address, or the contact has a name that nothing can have (RFC 7118 §5, RFC 6761 §6.4).
+   * The open connection over which a contact was registered; see `flowFor` of the ways.
    *
    * @param contactUri as `lookup` gave it
    * @param aor the URI that was called, when its contacts are what is being tried
    */
   flowFor(contactUri: string, aor?: string): Flow | null {
-    const bindings = this.#store.withContact(contactUri)
-    const [first] = bindings
-    if (first === undefined) return null
-    const key = aor === undefined ? null : this.#keyOf(aor)
-    const named = key === null ? undefined : bindings.find(({ source }) => source.aor === key)
-    if (named !== undefined) return openFlow(named)
-    const flow = openFlow(first)
-    if (flow === null || bindings.some((binding) => openFlow(binding) !== flow)) return null
-    const uri = parseUri(contactUri)
-    if (!uri.ok || !isSipUri(uri.value)) return null
-    const { host } = uri.value
-    return host === flow.path.remote.host || host.endsWith('.invalid') ? flow : null
+    return flowFor(this.#store, contactUri, aor === undefined ? null : this.#keyOf(aor))
   }
 
   /** The key of an address-of-record as people and scripts write it, or null; see `aorFromText`. */
@@ -167,15 +233,141 @@ export class RegistrarCore implements LocationView {
     return { rows: bindings.map((binding) => this.#row(binding)), next }
   }
 
-  /** Removes all contacts of an address-of-record; its key, or null when there was none. The phone is not told. */
-  remove(aorText: string): string | null {
+  /**
+   * Removes all contacts of an address-of-record and ends the connections that carried nobody else's.
+   * @returns its key, or null when there was none
+   */
+  remove(aorText: string, reason: EndReason = 'operator'): string | null {
     const aor = aorFromText(aorText)
-    return aor !== null && this.#store.remove(aor) ? aor : null
+    const gone = aor === null ? [] : this.#store.remove(aor, reason)
+    if (aor === null || gone.length === 0) return null
+    for (const { source } of gone) {
+      const flow = openFlow(source.flow)
+      if (flow !== null && !this.#isUsed(source.flowId)) flow.close?.()
+    }
+    return aor
+  }
+
+  /** Ends one binding whose flow carries nothing any more; false when it has gone already. */
+  endFlow({ source, id }: StoredBinding, reason: 'no_answer' | 'flow_closed'): boolean {
+    return this.#store.remove(source.aor, reason, (binding) => binding.id === id).length > 0
+  }
+
+  /** A connection is gone: what was registered over it by RFC 5626 was registered over nothing else (§6). */
+  onFlowClosed(flow: Flow): void {
+    const aors = this.#overFlow.get(flow.id)
+    if (aors === undefined) return
+    this.#overFlow.delete(flow.id)
+    for (const aor of aors) {
+      this.#store.remove(
+        aor,
+        'flow_closed',
+        ({ regId, source }) => regId !== null && source.flowId === flow.id,
+      )
+    }
+  }
+
+  /** Bindings of an earlier run; those whose time has come meanwhile are left out. @returns how many were put back */
+  restore(rows: readonly BindingRow[]): number {
+    const { clock } = this.#o
+    const wallOffset = clock.wallTime() - clock.now()
+    let restored = 0
+    for (const row of rows) {
+      if (row.expiresAt <= clock.wallTime()) continue
+      const binding = bindingFrom(row, wallOffset)
+      this.#store.restore(binding)
+      for (const watcher of this.#watchers) watcher({ event: 'registered', reason: 'request', binding })
+      restored++
+    }
+    return restored
+  }
+
+  /** The binding as it is now, while it lives. */
+  current({ source, id }: StoredBinding): StoredBinding | undefined {
+    return this.#store.find(source.aor, id)
+  }
+
+  /** The unexpired bindings of an address-of-record, by its key. */
+  bindingsOf(aor: string): readonly StoredBinding[] {
+    return this.#store.get(aor)
+  }
+
+  /** Whether this element is the registrar of the address-of-record in a URI; its key then, else null. */
+  ownKey(uri: string): string | null {
+    const parsed = parseUri(uri)
+    if (!parsed.ok || !isSipUri(parsed.value) || parsed.value.user === null) return null
+    return this.#o.isLocal(parsed.value.host) ? addressOfRecord(parsed.value) : null
   }
 
   /** Forgets all bindings and leaves no timer. */
   close(): void {
     this.#store.close()
+    this.#overFlow.clear()
+    this.#watchers = []
+  }
+
+  #bindingsFor(uri: string): readonly StoredBinding[] {
+    const gruu = gruuOfText(uri)
+    if (gruu !== null) {
+      const owner = this.#gruus.owner(gruu, (aor, instance) => this.#has(aor, instance))
+      if (!owner.known) return []
+      return this.#store.get(owner.aor).filter(({ instance }) => instance === owner.instance)
+    }
+    const aor = this.#keyOf(uri)
+    return aor === null ? [] : this.#store.get(aor)
+  }
+
+  #has(aor: string, instance: string): boolean {
+    return this.#store.get(aor).some((binding) => binding.instance === instance)
+  }
+
+  #view(binding: StoredBinding, now: number): ContactView {
+    const { uri, q, expiresAt, updatedAt, source, instance, regId } = binding
+    return {
+      uri,
+      q,
+      expires: secondsLeft(expiresAt, now),
+      received: source.received,
+      userAgent: source.userAgent,
+      ageSecs: Math.max(0, Math.floor((now - updatedAt) / 1000)),
+      path: source.path,
+      instance,
+      regId,
+      reference: referenceTo(binding),
+    }
+  }
+
+  /** §10.3 step 8, and what the extensions add: RFC 3327 §5.3, RFC 3608 §6.1, RFC 5626 §6, RFC 5627 §5.3. */
+  #answerFields(
+    request: Request,
+    { path, echoPath, outbound, gruu }: RegisterMeans,
+    bindings: readonly StoredBinding[],
+    now: number,
+  ): readonly (readonly [string, string])[] {
+    const { serviceRoute = [], flowTimerSecs = 0, clock } = this.#o
+    const fields: (readonly [string, string])[] = contactFields(bindings, now, (binding) =>
+      gruu ? this.#gruus.params(binding) : '',
+    )
+    if (echoPath) for (const value of path) fields.push(['Path', value])
+    for (const route of serviceRoute) fields.push(['Service-Route', route])
+    if (outbound) {
+      fields.push(['Require', 'outbound'])
+      // To be kept by the first hop, and that is us.
+      if (flowTimerSecs > 0 && request.headers.count('via') === 1) {
+        fields.push(['Flow-Timer', String(flowTimerSecs)])
+      }
+    }
+    fields.push(['Supported', 'path, outbound, gruu'])
+    fields.push(['Date', new Date(clock.wallTime()).toUTCString()])
+    return fields
+  }
+
+  /** Whether somebody is registered over this connection. */
+  #isUsed(flowId: number): boolean {
+    for (const aor of this.#overFlow.get(flowId) ?? []) {
+      if (this.#store.get(aor).some(({ source }) => source.flowId === flowId)) return true
+    }
+    return false
   }
 
   /** The To of a REGISTER, when it names a user of ours and the Request-URI a domain of ours. */
@@ -187,12 +379,23 @@ export class RegistrarCore implements LocationView {
     return this.#o.isLocal(domain.value.host) ? to.value : null
   }
 
-  #source(aor: string, request: Request, path: Path, flow: Flow): BindingSource {
+  #source(
+    aor: string,
+    request: Request,
+    path: Path,
+    flow: Flow,
+    means: RegisterMeans,
+    nated: boolean,
+  ): BindingSource {
     return {
       aor,
       protocol: path.protocol,
       received: ownText(formatAddress(path.remote)),
       flow: flow.reliable ? new WeakRef(flow) : null,
+      flowId: flow.reliable ? flow.id : 0,
+      local: path.local,
+      nated,
+      path: means.path.length === 0 ? NO_PATH : means.path.map(ownText),
       userAgent: this.#name(request.headers.first('user-agent')),
     }
   }
@@ -215,28 +418,32 @@ export class RegistrarCore implements LocationView {
   }
 
   #row(binding: StoredBinding): ContactRow {
-    const { uri, q, callId, source, expiresAt } = binding
-    const { aor, received, userAgent } = source
+    const { uri, q, callId, source, expiresAt, instance, regId } = binding
+    const { aor, received, userAgent, path } = source
     const expiresRemaining = secondsLeft(expiresAt, this.#o.clock.now())
-    return { aor, uri, q, expiresRemaining, received, userAgent, callId }
+    return { aor, uri, q, expiresRemaining, received, userAgent, callId, instance, regId, path }
   }
 
-  #publish(
-    event: 'registered' | 'refreshed' | 'deregistered' | 'expired',
-    { uri, source }: StoredBinding,
+  #tell(
+    moved: BindingEvent,
     cause: { callId: string; path: Path | null; fromUri: string; ruri: string },
   ): void {
+    const { event, reason, binding } = moved
+    const { aor, userAgent, flow, flowId } = binding.source
+    const living = event === 'registered' || event === 'refreshed'
+    if (living && flow !== null) {
+      const aors = this.#overFlow.get(flowId)
+      if (aors === undefined) this.#overFlow.set(flowId, new Set([aor]))
+      else aors.add(aor)
+    }
+    if (!living && binding.instance !== null && !this.#has(aor, binding.instance)) {
+      this.#gruus.ended(aor, binding.instance)
+    }
+    for (const watcher of this.#watchers) watcher(moved)
     const { registrationChanged } = this.#o.spine
     if (!registrationChanged.active) return
-    const { aor, userAgent } = source
-    registrationChanged.publish({
-      aor,
-      event,
-      contact: uri,
-      at: this.#o.clock.wallTime(),
-      userAgent,
-      ...cause,
-    })
+    const at = this.#o.clock.wallTime()
+    registrationChanged.publish({ aor, event, reason, contact: binding.uri, at, userAgent, ...cause })
   }
 
   #refuse(request: Request, { status, reason, headers }: Refusal): Response {
@@ -256,9 +463,16 @@ function inOrder(bindings: readonly StoredBinding[]): readonly StoredBinding[] {
     : bindings.toSorted((a, b) => b.q - a.q || b.updatedAt - a.updatedAt || b.id - a.id)
 }
 
-function openFlow({ source }: StoredBinding): Flow | null {
-  const flow = source.flow?.deref()
-  return flow === undefined || flow.closed ? null : flow
+/** 192 bits. */
+export function drawnKey(identifiers: Identifiers): Uint8Array {
+  return Buffer.from(identifiers.callId() + identifiers.callId())
+}
+
+const NO_PATH: readonly string[] = []
+
+/** Whether a contact names another address than the one its REGISTER came from. */
+function isElsewhere({ host, port }: SipUri, { remote }: Path): boolean {
+  return host !== remote.host || (port ?? 5060) !== remote.port
 }
 
 /** Whether the address-of-record is that of the user who proved a name, with or without its domain. */

@@ -1,17 +1,15 @@
-import { isIP } from 'node:net'
 import type { Protocol } from '../base/address.ts'
+import type { Hop, NextHops } from '../base/next-hop.ts'
 import { isSipUri, parseUri, type SipUri } from '../sip/message/uri.ts'
 import type { Target } from '../stack/transport.ts'
 
-/** Names to addresses; the addresses best first, none when there are none. May call back at once. */
-export interface Resolver {
-  resolve(host: string, then: (ips: readonly string[]) => void): void
-}
+export type Resolver = NextHops
 
 export type Located =
-  | { readonly ok: true; readonly target: Target }
-  /** 416: a scheme we cannot reach. 400: no URI. 404: no address for the name. */
-  | { readonly ok: false; readonly status: 400 | 404 | 416; readonly what: string }
+  /** At least one target, the first to be tried first; `target` is that one. */
+  | { readonly ok: true; readonly target: Target; readonly targets: readonly Target[] }
+  /** 416: a scheme we cannot reach. 400: no URI. 404: no address for the name. 503: nobody could be asked in time. */
+  | { readonly ok: false; readonly status: 400 | 404 | 416 | 503; readonly what: string }
 
 const PROTOCOLS: Readonly<Record<string, Protocol>> = {
   udp: 'udp',
@@ -22,21 +20,44 @@ const PROTOCOLS: Readonly<Record<string, Protocol>> = {
 }
 
 /**
- * Where a URI leads (RFC 3263 §4 without SRV and NAPTR). An IP literal is answered at once, a name when `resolver` is
- * through. `text` is a URI or, as scripts may say, `host:port`.
+ * Where a URI leads (RFC 3263 §4). An IP literal is answered at once, a name when `resolver` is through. `text` is a
+ * URI or, as scripts may say, `host:port`.
  */
 export function locate(text: string, resolver: Resolver, then: (located: Located) => void): void {
   const uri = sipUriOf(text)
   if (uri === null) return then({ ok: false, status: schemeStatus(text), what: 'not a SIP URI' })
-  const protocol = protocolOf(uri)
-  if (protocol === null) return then({ ok: false, status: 416, what: 'an unknown transport parameter' })
-  const port = uri.port ?? (protocol === 'tls' || protocol === 'wss' ? 5061 : 5060)
-  const host = uri.params.get('maddr') ?? uri.host
-  if (isIP(host) !== 0) return then({ ok: true, target: { protocol, host, port } })
-  return resolver.resolve(host, ([ip]) => {
-    if (ip === undefined) then({ ok: false, status: 404, what: `no address for ${host}` })
-    else then({ ok: true, target: { protocol, host: ip, port } })
+  const hop = hopOf(uri)
+  if (hop === null) return then({ ok: false, status: 416, what: 'an unknown transport parameter' })
+  return resolver.find(hop, (found) => {
+    const targets = found.ok ? found.targets.map((target) => named(target, uri)) : []
+    const [target] = targets
+    if (target !== undefined) then({ ok: true, target, targets })
+    else if (!found.ok && found.why === 'failed') {
+      then({ ok: false, status: 503, what: `no name server could say where ${hop.host} is` })
+    } else then({ ok: false, status: 404, what: `no address for ${hop.host}` })
   })
+}
+
+/** RFC 5922 §4: the certificate must name the domain of the URI, whatever address stands for it. */
+function named(target: Target, { host }: SipUri): Target {
+  return target.protocol === 'tls' ? { ...target, name: host } : target
+}
+
+/** RFC 3263 §4: maddr is the target where there is one. Null: a transport we do not know. */
+function hopOf(uri: SipUri): Hop | null {
+  const secure = uri.scheme === 'sips'
+  const maddr = uri.params.get('maddr')
+  const host = (maddr ?? uri.host).toLowerCase().replace(/^\[|\]$|\.$/g, '')
+  const named = uri.params.get('transport')
+  if (named === undefined) return { host, port: uri.port, protocol: null, secure }
+  const protocol = PROTOCOLS[named.toLowerCase()]
+  if (protocol === undefined) return null
+  return { host, port: uri.port, protocol: secure ? secured(protocol) : protocol, secure }
+}
+
+/** RFC 3261 §26.2.2: a sips URI asks for TLS, whatever runs over it. */
+function secured(protocol: Protocol): Protocol {
+  return protocol === 'ws' || protocol === 'wss' ? 'wss' : 'tls'
 }
 
 function sipUriOf(text: string): SipUri | null {
@@ -45,14 +66,6 @@ function sipUriOf(text: string): SipUri | null {
   // `10.0.0.1:5060` and `gw.example.net:5060`, which has the form of an URI with a strange scheme.
   const bare = parseUri(`sip:${text}`)
   return bare.ok && isSipUri(bare.value) && bare.value.user === null ? bare.value : null
-}
-
-function protocolOf(uri: SipUri): Protocol | null {
-  const named = uri.params.get('transport')
-  if (named === undefined) return uri.scheme === 'sips' ? 'tls' : 'udp'
-  const protocol = PROTOCOLS[named.toLowerCase()] ?? null
-  if (uri.scheme !== 'sips') return protocol
-  return protocol === 'ws' || protocol === 'wss' ? 'wss' : 'tls'
 }
 
 function schemeStatus(text: string): 400 | 416 {

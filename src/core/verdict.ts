@@ -16,6 +16,8 @@ export type Verdict =
   | {
       readonly do: 'fork'
       readonly targets: readonly string[]
+      /** Which registered contact each target is (`ContactView.reference`); null and absent: none. */
+      readonly contacts?: readonly (string | null)[]
       readonly strategy: 'parallel' | 'sequential'
       /** In the order of `targets`: those of gateways are next hops, and leave the Request-URI as it is. */
       readonly gateways?: readonly (string | null)[]
@@ -30,7 +32,9 @@ export type Verdict =
       readonly contentType: string | null
     }
   /** `registrar.save`: bind the contacts and answer (§10.3). */
-  | { readonly do: 'save' }
+  | { readonly do: 'save'; readonly force?: boolean; readonly nated?: boolean }
+  /** `registrar.subscribe`: accept a SUBSCRIBE to the registrations of an address-of-record (RFC 3680). */
+  | { readonly do: 'subscribe' }
   /** In onReply: pass the response on. In onFailure: send the best response upstream. */
   | { readonly do: 'pass' }
   /** In onReply: give up the forwarded INVITE, cancel its branches and answer this. */
@@ -53,6 +57,8 @@ export interface Decision {
   readonly edits: readonly Edit[]
   /** `request.recordRoute()` was called. */
   readonly recordRoute: boolean
+  /** `request.addPath()` was called: stay in the way of requests to the contacts (RFC 3327). `force`: for phones that do not know it, too. */
+  readonly addPath?: 'if supported' | 'force' | null
   /** `cdr.write` was called: JSON text of the object to merge into `extra` ('{}' when no field was given). */
   readonly cdr: string | null
   readonly authUser: string | null
@@ -114,4 +120,13 @@ export interface ContactView {
   /** `ip:port` the REGISTER came from. */
   readonly received: string
   readonly userAgent: string | null
+  /** Whole seconds since the last REGISTER that named it. */
+  readonly ageSecs: number
+  /** The Path vector, topmost first (RFC 3327). */
+  readonly path: readonly string[]
+  /** `urn:uuid:…` of the device (RFC 5626 §4.1). */
+  readonly instance: string | null
+  readonly regId: number | null
+  /** By which the engine finds the binding again. */
+  readonly reference: string
 }

@@ -1,29 +1,40 @@
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import type { Address } from '../base/address.ts'
+import {
+  CONNECT_TIMEOUT_MS,
+  SEND_LIMIT_BYTES,
+  type Connection,
+  type ConnectionListener,
+  type Opened,
+} from './connection.ts'
 
-/** Bytes that may wait for a peer that does not read; past it the connection is cut, and nobody else waits (RFC 3261 §18). */
-const SEND_LIMIT_BYTES = 1 << 20
+/** What a peer has proven by its certificate. */
+export type Proof = Pick<Connection, 'authenticated' | 'proves'>
 
-const CONNECT_TIMEOUT_MS = 5_000
-
-export interface StreamListener {
-  onBytes(connection: StreamConnection, bytes: Buffer): void
-  /** Once, with why: null for an orderly end. */
-  onClosed(connection: StreamConnection, error: string | null): void
-}
-
-/** One TCP connection, opened by us or by the peer. */
-export class StreamConnection {
+/** A connection that is a plain stream of bytes: a TCP socket, or the TLS socket on top of one. */
+export class StreamConnection implements Connection {
   readonly local: Address
   readonly remote: Address
+  readonly ping = null
   readonly #socket: Socket
+  readonly #proof: Proof | null
   #closed = false
   #why: string | null = null
 
-  constructor(socket: Socket, listener: StreamListener) {
+  /**
+   * @param remote the peer, where the socket's own word is not it (PROXY protocol)
+   * @param proof for TLS
+   */
+  constructor(
+    socket: Socket,
+    listener: ConnectionListener,
+    remote: Address = remoteOf(socket),
+    proof: Proof | null = null,
+  ) {
     this.#socket = socket
-    this.local = { host: socket.localAddress ?? '', port: socket.localPort ?? 0 }
-    this.remote = { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
+    this.#proof = proof
+    this.local = localOf(socket)
+    this.remote = remote
     socket.setNoDelay(true)
     socket.on('data', (bytes) => {
       // Never a string: no encoding was set.
@@ -38,14 +49,18 @@ export class StreamConnection {
       this.#closed = true
       listener.onClosed(this, this.#why)
     })
+    // Whoever read a PROXY header from it has paused it.
+    if (socket.isPaused()) socket.resume()
   }
 
-  /** Nothing can be sent any more. */
   get closed(): boolean {
     return this.#closed || this.#socket.destroyed || !this.#socket.writable
   }
 
-  /** False when the connection is gone, or is cut now because its send buffer is over the limit. */
+  get authenticated(): boolean {
+    return this.#proof?.authenticated ?? false
+  }
+
   send(bytes: Uint8Array): boolean {
     if (this.closed) return false
     if (this.#socket.writableLength + bytes.length > SEND_LIMIT_BYTES) {
@@ -56,7 +71,6 @@ export class StreamConnection {
     return true
   }
 
-  /** Sends what is queued, then closes. */
   end(): void {
     this.#socket.end()
   }
@@ -65,68 +79,47 @@ export class StreamConnection {
     this.#why ??= why
     this.#socket.destroy()
   }
+
+  proves(name: string): boolean {
+    return this.#proof?.proves(name) ?? false
+  }
 }
 
-export interface TcpAcceptor {
-  readonly local: Address
-  close(): Promise<void>
+export function localOf(socket: Socket): Address {
+  return { host: socket.localAddress ?? '', port: socket.localPort ?? 0 }
 }
 
-/**
- * Listens. Rejects when the address cannot be had.
- * @param admit asked for each connection; false closes it at once
- */
-export function listenTcp(
-  address: Address,
-  admit: (remoteHost: string) => boolean,
-  accept: (socket: Socket) => void,
-  onError: (error: Error) => void,
-): Promise<TcpAcceptor> {
-  const server: Server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-    if (!admit(socket.remoteAddress ?? '')) {
-      socket.destroy()
-      return
-    }
-    accept(socket)
-  })
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host: address.host, port: address.port, ipv6Only: true, backlog: 1024 }, () => {
-      server.off('error', reject)
-      server.on('error', onError)
-      const bound = server.address()
-      if (bound === null || typeof bound === 'string') throw new Error('a TCP server without an address')
-      resolve({
-        local: { host: bound.address, port: bound.port },
-        close: () => new Promise((done) => server.close(() => done())),
-      })
-    })
-  })
+export function remoteOf(socket: Socket): Address {
+  return { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
 }
 
-/** Connects within 5 s, else calls back with null. */
-export function connectTcp(
-  to: Address,
-  listener: StreamListener,
-  then: (c: StreamConnection | null) => void,
-): void {
+/** Connects within 5 s, or says why not. */
+export function connectTcp(to: Address, listener: ConnectionListener, then: (opened: Opened) => void): void {
   const socket = connect({ host: to.host, port: to.port, noDelay: true, allowHalfOpen: true })
+  settleOnce(socket, 'connect', then, () => new StreamConnection(socket, listener))
+}
+
+/** Waits for the event that says a socket is ready; calls `then` once, with a connection or with why there is none. */
+export function settleOnce(
+  socket: Socket,
+  ready: 'connect' | 'secureConnect',
+  then: (opened: Opened) => void,
+  make: () => Connection,
+): void {
   let settled = false
-  const settle = (connection: StreamConnection | null): void => {
+  const settle = (opened: () => Opened): void => {
     if (settled) return
     settled = true
-    socket.setTimeout(0)
-    then(connection)
+    clearTimeout(timer)
+    then(opened())
   }
-  socket.setTimeout(CONNECT_TIMEOUT_MS, () => {
-    if (!settled) socket.destroy()
-    settle(null)
-  })
-  const failed = (): void => settle(null)
-  socket.once('error', failed)
-  socket.once('close', failed)
-  socket.once('connect', () => {
-    socket.off('close', failed)
-    settle(new StreamConnection(socket, listener))
-  })
+  const fail = (why: string): void => settle(() => ({ failed: why }))
+  const timer = setTimeout(() => {
+    fail('the peer did not answer')
+    socket.destroy()
+  }, CONNECT_TIMEOUT_MS)
+  timer.unref()
+  socket.once('error', (error) => fail(error.message))
+  socket.once('close', () => fail('closed by the peer'))
+  socket.once(ready, () => settle(() => ({ connection: make() })))
 }

@@ -59,7 +59,8 @@ export class UdpEndpoint {
       const bound = (): void => {
         socket.off('error', reject)
         try {
-          socket.setRecvBufferSize(SOCKET_BUFFER_BYTES)
+          // Asked for again, what was granted past the limit would be cut back to it.
+          if (socket.getRecvBufferSize() < SOCKET_BUFFER_BYTES) socket.setRecvBufferSize(SOCKET_BUFFER_BYTES)
           socket.setSendBufferSize(SOCKET_BUFFER_BYTES)
         } catch {
           // The defaults serve as well, with less room for bursts.

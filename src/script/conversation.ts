@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { MetricsWriter } from '../metrics/writer.ts'
 import type { LogLine } from '../spine/facts.ts'
+import type { AuthSettings } from './auth/settings.ts'
 
 /**
  * What the three threads say to each other about scripts.
@@ -27,9 +28,9 @@ export type RunKind = (typeof KINDS)[number]
 export const ToWorker = { job: 1, answer: 2, ping: 3, result: 4, refused: 5 } as const
 /**
  * worker → engine. DONE: id, handler, decision; FAILED: id, handler, reason, what, where; PARKED: id; ASK: question, uri;
- * STRAY: what, where; CALL: question, service, count, items.
+ * STRAY: what, where; CALL: question, service, count, items; TELL: service, count, items.
  */
-export const ToHost = { done: 1, failed: 2, parked: 3, ask: 4, stray: 5, call: 6 } as const
+export const ToHost = { done: 1, failed: 2, parked: 3, ask: 4, stray: 5, call: 6, tell: 7 } as const
 
 /**
  * What the engine thread does for scripts, by name: `gateway.select`, `proxy.sendRequest` … It answers once, now or later,
@@ -153,6 +154,15 @@ export interface HandlerSettings {
   readonly gatewaySources?: Readonly<Record<string, readonly string[]>>
   /** Names of the caches. */
   readonly caches?: readonly string[]
+  /** Absent in a server that has no users. */
+  readonly auth?: AuthSettings
+  /** Null: no media engine. */
+  readonly media?: {
+    /** Names of the profiles that there are. */
+    readonly profiles: readonly string[]
+    /** Session name of SDP that leaves; null: unchanged. */
+    readonly sdpName: string | null
+  } | null
 }
 
 /** What a worker is started with. */

@@ -18,7 +18,7 @@ import { readDecision } from './message-codec.ts'
 import type { Run } from './run.ts'
 import { RunQueue } from './run-queue.ts'
 import { ScriptTimers } from './script-timers.ts'
-import { serve } from './serve.ts'
+import { type Asker, serve } from './serve.ts'
 import type { WorkerLink } from './worker-link.ts'
 import { WorkerPool } from './worker-pool.ts'
 
@@ -73,6 +73,11 @@ export class ScriptHost implements Router {
   readonly #maxWaitMs: number
   readonly #timers: ScriptTimers
   #manifest: Manifest = { handlers: [], timers: [] }
+  /** Whom answers to what was only told go to. */
+  readonly #nobody: Asker = {
+    result: () => undefined,
+    refused: (_, what) => this.#fail('outside', 'exception', what, null, null),
+  }
   #lastId = 0
   readonly #batchMs: number
   #flushing = false
@@ -288,6 +293,9 @@ export class ScriptHost implements Router {
     } else if (what === ToHost.call) {
       const question = { id: reader.number(), service: reader.string(), args: reader.slice(reader.number()) }
       serve(this.#services, question, link, () => this.#scheduleFlush())
+    } else if (what === ToHost.tell) {
+      const told = { id: 0, service: reader.string(), args: reader.slice(reader.number()) }
+      serve(this.#services, told, this.#nobody, () => undefined)
     } else if (what === ToHost.stray) {
       this.#fail('outside', 'exception', reader.string(), reader.text(), null)
     } else throw new Error(`a worker sent an unknown item: ${what}`)

@@ -62,7 +62,10 @@ function readFields(head: string): HeaderFields {
 
 export function writeContacts(batch: Batch, contacts: readonly ContactView[]): void {
   batch.push(contacts.length)
-  for (const c of contacts) batch.push(c.uri, c.q, c.expires, c.received, c.userAgent)
+  for (const c of contacts) {
+    batch.push(c.uri, c.q, c.expires, c.received, c.userAgent, c.ageSecs, c.instance, c.regId ?? 0)
+    batch.push(c.path.join('\n'), c.reference)
+  }
 }
 
 /** @param count as read from the batch, 0 or more */
@@ -75,12 +78,23 @@ export function readContacts(reader: BatchReader, count: number): ContactView[] 
       expires: reader.number(),
       received: reader.string(),
       userAgent: reader.text(),
+      ageSecs: reader.number(),
+      instance: reader.text(),
+      regId: reader.number() || null,
+      path: lines(reader.string()),
+      reference: reader.string(),
     })
   }
   return contacts
 }
 
-const VERDICTS = ['relay', 'fork', 'reply', 'save', 'pass', 'reject', 'drop'] as const
+function lines(text: string): string[] {
+  return text === '' ? [] : text.split('\n')
+}
+
+const VERDICTS = ['relay', 'fork', 'reply', 'save', 'pass', 'reject', 'drop', 'subscribe'] as const
+
+const PATHS = [null, 'if supported', 'force'] as const
 
 export function writeDecision(batch: Batch, decision: Decision): void {
   const { verdict, edits } = decision
@@ -90,8 +104,10 @@ export function writeDecision(batch: Batch, decision: Decision): void {
       batch.push(verdict.target, verdict.gateway ?? null)
       break
     case 'fork':
-      batch.push(verdict.strategy, verdict.targets.length)
-      for (const [i, to] of verdict.targets.entries()) batch.push(to, verdict.gateways?.[i] ?? null)
+      batch.push(verdict.strategy, verdict.targets.length, ...verdict.targets)
+      for (let i = 0; i < verdict.targets.length; i++) {
+        batch.push(verdict.contacts?.[i] ?? null, verdict.gateways?.[i] ?? null)
+      }
       break
     case 'reply':
       batch.push(verdict.code, verdict.reason, verdict.body, verdict.contentType, verdict.headers.length)
@@ -101,21 +117,27 @@ export function writeDecision(batch: Batch, decision: Decision): void {
       batch.push(verdict.code, verdict.reason)
       break
     case 'save':
+      batch.push(verdict.force === true ? 1 : 0, verdict.nated === true ? 1 : 0)
+      break
     case 'pass':
     case 'drop':
+    case 'subscribe':
   }
+  batch.push(PATHS.indexOf(decision.addPath ?? null))
   batch.push(decision.recordRoute ? 1 : 0, decision.cdr, decision.authUser, edits.length)
   for (const edit of edits) batch.push(edit[0], edit[1], edit[2] ?? null)
 }
 
 export function readDecision(reader: BatchReader): Decision {
   const verdict = readVerdict(reader)
+  const addPath = PATHS[reader.number()] ?? null
   const recordRoute = reader.number() === 1
   const cdr = reader.text()
   const authUser = reader.text()
   const edits: Edit[] = []
   for (let left = reader.number(); left > 0; left--) edits.push(readEdit(reader))
-  return { verdict, edits, recordRoute, cdr, authUser }
+  const made = { verdict, edits, recordRoute, cdr, authUser }
+  return addPath === null ? made : { ...made, addPath }
 }
 
 function readVerdict(reader: BatchReader): Verdict {
@@ -125,13 +147,21 @@ function readVerdict(reader: BatchReader): Verdict {
       return { do: 'relay', target: reader.text(), gateway: reader.text() }
     case 'fork': {
       const strategy = reader.string() === 'sequential' ? 'sequential' : 'parallel'
-      const targets: string[] = []
+      const count = reader.number()
+      const targets = Array.from({ length: count }, () => reader.string())
+      const contacts: (string | null)[] = []
       const gateways: (string | null)[] = []
-      for (let left = reader.number(); left > 0; left--) {
-        targets.push(reader.string())
+      for (let i = 0; i < count; i++) {
+        contacts.push(reader.text())
         gateways.push(reader.text())
       }
-      return { do: 'fork', targets, strategy, gateways }
+      return {
+        do: 'fork',
+        targets,
+        ...(contacts.some((contact) => contact !== null) && { contacts }),
+        ...(gateways.some((gateway) => gateway !== null) && { gateways }),
+        strategy,
+      }
     }
     case 'reply': {
       const code = reader.number()
@@ -144,12 +174,17 @@ function readVerdict(reader: BatchReader): Verdict {
     }
     case 'reject':
       return { do: 'reject', code: reader.number(), reason: reader.text() }
-    case 'save':
-      return { do: 'save' }
+    case 'save': {
+      const force = reader.number() === 1
+      const nated = reader.number() === 1
+      return { do: 'save', ...(force ? { force } : {}), ...(nated ? { nated } : {}) }
+    }
     case 'pass':
       return { do: 'pass' }
     case 'drop':
       return { do: 'drop' }
+    case 'subscribe':
+      return { do: 'subscribe' }
     case undefined:
   }
   throw new Error('a batch holds an unknown verdict')

@@ -33,6 +33,8 @@ const FORESIGHT_MS = 50
 const HOLD_MS = 1
 
 const GONE = 'the request has been forwarded already: change the reply'
+const IGNORED =
+  'asked for credentials and returned something else than what came of it: return auth.requireDigest(…)'
 const READ_ONLY = 'the reply has been received: change the request, or reply() with what you want'
 
 /**
@@ -93,6 +95,12 @@ export class Runtime {
     const settled = Promise.withResolvers<BatchReader>()
     this.#calls.set(question, settled)
     return settled.promise
+  }
+
+  /** Tells a service of the engine thread something; there is no answer. */
+  tell(service: string, args: readonly Item[]): void {
+    this.#out.push(ToHost.tell, service, args.length, ...args)
+    this.#scheduleFlush()
   }
 
   /** An error that no handler's run can be blamed for: in a callback, or a promise nobody awaits. */
@@ -190,8 +198,9 @@ export class Runtime {
       if (info?.kind !== kind || (info.methods !== null && !info.methods.includes(raw.method))) continue
       matched = true
       enter(at)
-      const returned = await call(at, args)
+      const returned = await this.#run(at, args, request)
       if (kind === 'cancel') continue
+      if (!request.demands.close(returned)) return refusal('auth_ignored', `${info.name} ${IGNORED}`)
       const verdict = Verdict.valueOf(returned)
       if (verdict === null) continue
       if (verdict === undefined)
@@ -204,6 +213,16 @@ export class Runtime {
     if (kind === 'cancel') return request.decide({ do: 'pass' })
     if (matched) return refusal('no_verdict', 'every matching handler passed on with next()')
     return refusal('no_handler', `the script has no handler for this ${kind}`)
+  }
+
+  /** A handler that throws waits for nobody's credentials any more. */
+  async #run(at: number, args: readonly unknown[], request: ScriptRequest): Promise<unknown> {
+    try {
+      return await call(at, args)
+    } catch (error) {
+      request.demands.close(undefined)
+      throw error
+    }
   }
 
   #tell(id: number, handler: number, made: Decision | Refusal): void {
@@ -257,7 +276,7 @@ const NOTHING: Decision = {
 
 /** Which verdicts a kind of handler may end with. */
 const FITTING: Readonly<Record<Exclude<RunKind, 'timer'>, readonly Decision['verdict']['do'][]>> = {
-  request: ['relay', 'fork', 'reply', 'save'],
+  request: ['relay', 'fork', 'reply', 'save', 'subscribe'],
   reply: ['pass', 'reject', 'drop'],
   failure: ['pass', 'relay', 'fork', 'reply'],
   cancel: [],

@@ -3,7 +3,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { LogLine } from '../spine/facts.ts'
 import type { HandlerSettings, HostControlPort, HostMessage, Manifest, ScriptFault } from './conversation.ts'
 import { HandlerWorker, type Loaded } from './handler-worker.ts'
-import { ScriptWatch } from './script-watch.ts'
+import { FileWatch } from '../base/file-watch.ts'
 
 export interface SupervisorOptions {
   readonly script: string
@@ -53,7 +53,7 @@ const MEMORY_LOOK_MS = 500
 export class Supervisor implements HostControlPort {
   readonly #options: SupervisorOptions
   readonly #script: string
-  readonly #watch: ScriptWatch
+  readonly #watch: FileWatch
   readonly #workers = new Map<number, HandlerWorker>()
   readonly #pauses = new Set<NodeJS.Timeout>()
   /** Names of metrics that serving scripts have declared, and those of each thread. */
@@ -72,7 +72,7 @@ export class Supervisor implements HostControlPort {
   constructor(options: SupervisorOptions) {
     this.#options = options
     this.#script = resolve(options.script)
-    this.#watch = new ScriptWatch(() => {
+    this.#watch = new FileWatch(() => {
       this.#say('info', `${this.#script} has changed`)
       void this.reload()
     })

@@ -31,6 +31,7 @@ connect({
   log: limited(post),
   lookup: (uri) => runtime.lookup(uri),
   call: (service, ...args) => runtime.call(service, args),
+  tell: (service, ...args) => runtime.tell(service, args),
   settings: start.settings,
   generation: start.generation,
   metrics: writer,

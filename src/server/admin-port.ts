@@ -70,6 +70,21 @@ export function adminPort(options: AdminPortOptions): AdminPort {
         next,
       }
     },
+    bans: async ({ cursor, limit }) => {
+      const { rows, next } = await link().ask('bans', { cursor, limit })
+      return {
+        items: rows.map((row) => ({
+          ip: row.source,
+          reason: row.reason,
+          since: new Date(row.since).toISOString(),
+          expires_remaining: row.expiresRemaining,
+          score: row.score,
+          drops: row.drops,
+        })),
+        next,
+      }
+    },
+    liftBan: (ip) => link().ask('liftBan', ip),
     hangUp: async (id) => ((await link().ask('call', id)) ? 'proxied' : 'not_found'),
   }
 }
@@ -82,6 +97,9 @@ function contact(row: ContactRow): RegisteredContact {
     expires_remaining: row.expiresRemaining,
     received: row.received,
     user_agent: row.userAgent === null ? null : decode(row.userAgent),
+    ...(row.instance === null ? {} : { instance: decode(row.instance) }),
+    ...(row.regId === null ? {} : { reg_id: row.regId }),
+    ...(row.path.length === 0 ? {} : { path: row.path.map(decode) }),
   }
 }
 

@@ -1,10 +1,18 @@
 import type { Address } from '../base/address.ts'
 import type { GatewayGroupRow } from '../core/gateway/gateways.ts'
+import type { SecurityRules } from '../core/security/rules.ts'
+import type { FailoverTimes } from '../core/proxy-core.ts'
 import type { ContactRow } from '../core/registrar-core.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
+import type { CacheLimits } from '../net/dns/cache.ts'
+import type { SystemNames } from '../net/dns/system.ts'
 import type { ControlMessage, HostMessage } from '../script/conversation.ts'
-import type { ListenerOptions } from '../stack/transport-layer.ts'
+import type { ListenerOptions, TransportLimits } from '../stack/transport-layer.ts'
+import type { MediaStart } from './media-settings.ts'
+import type { BindingRow } from '../spine/bindings.ts'
+import type { StreamProtocol } from '../net/accept.ts'
+import type { TlsMaterial } from '../net/tls.ts'
 import type { Batch } from './outbox.ts'
 import type { OutgoingStart } from './outgoing.ts'
 
@@ -19,7 +27,23 @@ export interface EngineStart {
     readonly minExpires: number
     readonly maxExpires: number
     readonly maxContacts: number
+    readonly lenientPath: boolean
+    readonly serviceRoute: readonly string[]
+    readonly flowTimerSecs: number
+    readonly maxSubscriptions: number
+    readonly fixNat: boolean
+    /** Signs flow tokens and temporary GRUUs. */
+    readonly secret: Uint8Array
+    /** Changes of bindings are handed to the control thread, which keeps them. */
+    readonly persistent: boolean
+    /** Null: no pings. */
+    readonly keepAlive: {
+      readonly method: 'crlf' | 'null' | 'options'
+      readonly intervalMs: number
+      readonly failureThreshold: number
+    } | null
   }
+  readonly enforceAuthAorMatch: boolean
   readonly script: {
     readonly poolSize: number
     readonly poolMax: number
@@ -31,17 +55,36 @@ export interface EngineStart {
   readonly outgoing: OutgoingStart
   /** The value of User-Agent in requests of our own. */
   readonly userAgent: string
+  readonly security: SecurityRules
+  readonly limits: TransportLimits
+  readonly dns: DnsStart
+  /** Longest request sent by UDP, bytes; null: whatever fits into a datagram. */
+  readonly udpLimit: number | null
+  /** Null without certificates: TLS only as a client. */
+  readonly tls: TlsMaterial | null
   readonly cdr: {
     readonly enabled: boolean
     readonly autoEmit: boolean
     readonly includeRegister: boolean
     readonly includeChallenges: boolean
   }
+  /** Null: no media engine. */
+  readonly media: MediaStart | null
   readonly metrics: MetricsShared
   /** The ring of the HEP tap; null when nothing is traced. */
   readonly trace: SharedArrayBuffer | null
   /** One Float64: monotonic ms of the engine's last tick, on the clock of `Date.now()`. */
   readonly heartbeat: SharedArrayBuffer
+}
+
+/** How names become addresses, and what the machine says about them. Times in milliseconds unless named otherwise. */
+export interface DnsStart {
+  readonly servers: readonly Address[]
+  readonly names: Pick<SystemNames, 'search' | 'ndots' | 'hosts'>
+  readonly limits: CacheLimits
+  readonly timeoutMs: number
+  readonly deadlineMs: number
+  readonly failover: FailoverTimes
 }
 
 /** Levels read from the tables when somebody asks. */
@@ -52,9 +95,13 @@ export interface EngineLevels {
     readonly nonInviteClient: number
     readonly nonInviteServer: number
   }
-  readonly connections: { readonly tcp: number }
+  readonly connections: Readonly<Record<StreamProtocol, number>>
   readonly proxyDialogSessions: number
   readonly callsActive: number
+  /** Sources banned now. */
+  readonly banned: number
+  /** Answers of name servers remembered. */
+  readonly dnsCacheEntries: number
   readonly cdrSessions: number
   readonly registrations: number
   /** Requests of our own that have no result yet. */
@@ -63,6 +110,14 @@ export interface EngineLevels {
   readonly scriptTimers: number
   readonly caches: readonly { readonly name: string; readonly entries: number; readonly evicted: number }[]
   readonly gateways: readonly { readonly group: string; readonly destination: string; readonly up: boolean }[]
+  /** Null: no media engine. */
+  readonly media: {
+    readonly sessions: number
+    readonly instances: readonly (readonly [address: string, up: boolean])[]
+  } | null
+  readonly contacts: number
+  readonly subscriptions: number
+  readonly keptAlive: number
   readonly pool: {
     readonly size: number
     readonly max: number
@@ -70,6 +125,16 @@ export interface EngineLevels {
     readonly queued: number
     readonly generation: number
   }
+}
+
+export interface BanRow {
+  readonly source: string
+  readonly reason: string
+  /** Unix ms. */
+  readonly since: number
+  readonly expiresRemaining: number
+  readonly score: number
+  readonly drops: number
 }
 
 export interface CallRow {
@@ -99,6 +164,8 @@ interface Rows<T> {
 export interface Questions {
   /** Opens every listener; refused with a text for the operator when one cannot be had. */
   listen: { ask: null; answer: readonly { readonly protocol: string; readonly address: Address }[] }
+  /** Bindings of an earlier run, before `listen`; the answer is how many were put back. */
+  restore: { ask: readonly BindingRow[]; answer: number }
   levels: { ask: null; answer: EngineLevels }
   registrations: {
     ask: PageRequest
@@ -118,8 +185,13 @@ export interface Questions {
     ask: { readonly group: string; readonly destination: string; readonly to: 'up' | 'down' }
     answer: { readonly destination: string } | { readonly unknown: 'group' | 'destination' }
   }
+  bans: { ask: PageRequest; answer: Rows<BanRow> }
+  /** An address or a source as `bans` shows it. The source whose ban was lifted; null when there was none. */
+  liftBan: { ask: string; answer: string | null }
   /** From now on new calls are refused. */
   refuseCalls: { ask: { readonly retryAfterSecs: number }; answer: null }
+  /** New certificates; refused with why when they do not fit together, and the old ones serve on. */
+  useTls: { ask: TlsMaterial; answer: null }
   /** Followed dialogs, and transactions that still await a final response or an ACK. */
   busy: { ask: null; answer: number }
   /** Ends every call's record, stops listening, sends what is left to tell. */

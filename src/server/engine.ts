@@ -1,15 +1,23 @@
 import type { Address, Path } from '../base/address.ts'
 import { ByteRingWriter } from '../base/byte-ring.ts'
 import type { Clock } from '../base/clock.ts'
+import { sourceOf } from '../base/network.ts'
 import type { Identifiers } from '../base/identifiers.ts'
+import { MediaEngine } from '../media/media-engine.ts'
+import { asRegistered } from '../core/connection-only.ts'
 import { CallTracker, type CallView } from '../core/calls.ts'
+import { rowOf } from '../core/binding-rows.ts'
 import { Dispatch } from '../core/dispatch.ts'
+import { FlowTokens } from '../core/flow-tokens.ts'
+import { NatKeepAlive } from '../core/nat-keepalive.ts'
 import { ProxyCore } from '../core/proxy-core.ts'
 import { ProxyDialogs } from '../core/proxy-dialogs.ts'
+import { RegSubscriptions } from '../core/reg-events/reg-subscriptions.ts'
 import { RegistrarCore } from '../core/registrar-core.ts'
+import { Guard } from '../core/security/guard.ts'
+import { watchForSignals } from '../core/security/watch.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import { MetricsWriter } from '../metrics/writer.ts'
-import { HostResolver } from '../net/resolve.ts'
 import { CdrTap } from '../observe/cdr/tap.ts'
 import { HepTap } from '../observe/hep/tap.ts'
 import { attachLogTap } from '../observe/log/tap.ts'
@@ -17,12 +25,20 @@ import { attachMetricsTap } from '../observe/metrics/tap.ts'
 import { startThreadProbe } from '../observe/metrics/probe.ts'
 import type { HostControlPort } from '../script/conversation.ts'
 import { ScriptHost } from '../script/host.ts'
-import type { LogLine } from '../spine/facts.ts'
+import type { CallRecord, LogLine } from '../spine/facts.ts'
 import { createSpine } from '../spine/spine.ts'
+import { SizedRequests } from '../stack/sized-requests.ts'
 import { TransactionLayer } from '../stack/transaction-layer.ts'
+import type { Flow } from '../stack/transport.ts'
 import { TransportLayer } from '../stack/transport-layer.ts'
-import type { CallRow, EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
+import { authServices } from './auth-services.ts'
+import { banServices } from './ban-services.ts'
+import type { BanRow, CallRow, EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
+import { registrarServices } from './registrar-services.ts'
 import { listenFault } from './listen-fault.ts'
+import { openMediaSockets } from './media-sockets.ts'
+import { mediaServices } from './media-services.ts'
+import { createNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import { Outgoing } from './outgoing.ts'
 
@@ -42,11 +58,18 @@ export class Engine {
   readonly #outbox: Outbox
   readonly #transport: TransportLayer
   readonly #transactions: TransactionLayer
+  readonly #requests: SizedRequests
   readonly #registrar: RegistrarCore
+  readonly #flowTokens: FlowTokens
+  readonly #subscriptions: RegSubscriptions
+  readonly #keepAlive: NatKeepAlive | null
   readonly #dispatch: Dispatch
   readonly #dialogs: ProxyDialogs
   readonly #calls: CallTracker
   readonly #outgoing: Outgoing
+  readonly #media: MediaEngine | null
+  readonly #guard: Guard
+  readonly #dnsEntries: () => number
   readonly #closers: (() => void)[] = []
 
   constructor(start: EngineStart, world: EngineWorld) {
@@ -58,12 +81,31 @@ export class Engine {
       const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
       outbox.line(line(clock, 'error', `a listener of ${channel} failed: ${what}`))
     })
+    this.#guard = new Guard({
+      clock,
+      spine,
+      rules: start.security,
+      onBan: (isBanned) => this.#transport.cutFrom(isBanned),
+    })
+    watchForSignals(spine, this.#guard)
+    const hops = createNextHops(start.dns, start.listeners, clock, (asked) => {
+      if (spine.dnsAsked.active) spine.dnsAsked.publish(asked)
+    })
+    this.#dnsEntries = hops.entries
     this.#transport = new TransportLayer({
       clock,
+      nextHops: hops.nextHops,
       identifiers,
       spine,
+      limits: start.limits,
+      gate: this.#guard,
+      tls: start.tls,
       onMessage: (message, flow) => this.#transactions.onMessage(message, flow),
-      onFlowClosed: (flow, error) => this.#transactions.onFlowClosed(flow, error),
+      onFlowClosed: (flow, error) => {
+        this.#transactions.onFlowClosed(flow, error)
+        this.#flowTokens.forget(flow)
+        this.#registrar.onFlowClosed(flow)
+      },
     })
     const domains = new Set(start.domains)
     const own = {
@@ -76,26 +118,50 @@ export class Engine {
       spine,
       rules: start.registrar,
       isLocal: (host) => domains.has(host),
+      enforceAuthAorMatch: start.enforceAuthAorMatch,
+      key: start.registrar.secret,
+      serviceRoute: start.registrar.serviceRoute,
+      flowTimerSecs: start.registrar.flowTimerSecs,
+      lenientPath: start.registrar.lenientPath,
+      fixNat: start.registrar.fixNat,
     })
-    const resolver = new HostResolver(() => clock.now())
+    // Before the records are taken: it adds to them.
+    this.#media = start.media && new MediaEngine({ clock, identifiers, spine, ...start.media })
+    this.#flowTokens = new FlowTokens(start.registrar.secret, identifiers.tag())
+    const layer = (): TransactionLayer => this.#transactions
+    const transport = this.#transport
+    const common = { clock, identifiers, spine, transport, layer, registrar: this.#registrar }
     this.#outgoing = new Outgoing(
       start.outgoing,
       {
         clock,
         identifiers,
         spine,
-        transport: this.#transport,
-        layer: () => this.#transactions,
-        resolver,
+        transport,
+        layer: () => this.#requests,
+        resolver: hops.nextHops,
         userAgent: start.userAgent,
       },
       () => this.host.generation,
     )
+    this.#subscriptions = new RegSubscriptions({
+      ...common,
+      resolver: hops.nextHops,
+      maxSubscriptions: start.registrar.maxSubscriptions,
+    })
+    const { keepAlive } = start.registrar
+    this.#keepAlive = keepAlive && new NatKeepAlive({ ...common, ...keepAlive })
     this.host = new ScriptHost({
       clock,
       spine,
       location: this.#registrar,
-      services: this.#outgoing.services,
+      services: new Map([
+        ...authServices(spine, clock.wallTime()),
+        ...(this.#media === null ? [] : mediaServices(this.#media)),
+        ...banServices(this.#guard),
+        ...registrarServices(this.#registrar),
+        ...this.#outgoing.services,
+      ]),
       limits: start.script,
       control: world.pool,
       batchMs: 1,
@@ -104,17 +170,19 @@ export class Engine {
     this.#dialogs = new ProxyDialogs({ clock })
     const proxy = new ProxyCore({
       clock,
+      spine,
       identifiers,
       transport: this.#transport,
-      layer: () => this.#transactions,
+      layer: () => this.#requests,
       router: this.host,
       own,
-      resolver,
+      resolver: hops.nextHops,
+      failover: start.dns.failover,
+      ways: this.#registrar,
+      flowTokens: this.#flowTokens,
       // Without a connection there is none to be found.
       flowFor: (uri, called) =>
-        this.#transport.connections.tcp === 0
-          ? undefined
-          : (this.#registrar.flowFor(uri, called) ?? undefined),
+        this.#transport.connectionCount === 0 ? undefined : (this.#flowFor(uri, called) ?? undefined),
       timerCMs: start.timerCMs,
       gateways: this.#outgoing.gateways,
     })
@@ -127,6 +195,8 @@ export class Engine {
       own,
       proxy,
       registrar: this.#registrar,
+      subscriptions: this.#subscriptions,
+      flowTokens: this.#flowTokens,
       calls: this.#calls,
       dialogs: this.#dialogs,
     })
@@ -136,6 +206,14 @@ export class Engine {
       spine,
       transport: this.#transport,
       user: this.#dispatch,
+    })
+
+    this.#requests = new SizedRequests({
+      clock,
+      layer: this.#transactions,
+      transport: this.#transport,
+      limit: start.udpLimit,
+      mayUseTcp: start.listeners.some((l) => l.protocol === 'tcp'),
     })
 
     const writer = new MetricsWriter({
@@ -153,12 +231,24 @@ export class Engine {
       new HepTap({ spine, ring: new ByteRingWriter(start.trace), ownAddress })
     }
     if (start.cdr.enabled) {
-      new CdrTap({ spine, identifiers, policy: start.cdr, push: (record) => outbox.record(record) })
+      const out = (record: CallRecord): void => outbox.record(record)
+      const push = (record: CallRecord): void =>
+        this.#media === null ? out(record) : this.#media.complete(record, out)
+      new CdrTap({ spine, identifiers, policy: start.cdr, push })
     }
     this.#closers.push(() => probe.stop())
   }
 
+  #flowFor(uri: string, called: string | undefined): Flow | null {
+    const flow = this.#registrar.flowFor(uri, called)
+    if (flow !== null) return flow
+    const registered = asRegistered(uri)
+    return registered === null ? null : this.#registrar.flowFor(registered, called)
+  }
+
   async #listen(): Promise<readonly { protocol: string; address: Address }[]> {
+    // What was restored is in the file already.
+    this.#persist()
     const addresses: { protocol: string; address: Address }[] = []
     for (const options of this.#start.listeners) {
       const { protocol, address } = options
@@ -169,7 +259,21 @@ export class Engine {
       }
     }
     this.#outgoing.startProbes()
+    if (this.#media !== null) await openMediaSockets(this.#media)
     return addresses
+  }
+
+  #persist(): void {
+    if (!this.#start.registrar.persistent) return
+    const clock = this.#clock
+    this.#registrar.watch(({ event, binding }) => {
+      const living = event === 'registered' || event === 'refreshed'
+      this.#outbox.binding(
+        living
+          ? { what: 'put', row: rowOf(binding, clock.wallTime() - clock.now()) }
+          : { what: 'gone', id: binding.id },
+      )
+    })
   }
 
   /** Answers a question of the control thread. */
@@ -179,6 +283,7 @@ export class Engine {
   ): Promise<Questions[Q]['answer']> {
     const answers: { [K in Question]: (argument: Questions[K]['ask']) => Answer<K> } = {
       listen: () => this.#listen(),
+      restore: (rows) => this.#registrar.restore(rows),
       levels: () => this.#levels(),
       registrations: ({ cursor, limit }) => this.#registrar.page(cursor, limit),
       registration: (aor) => this.#registrar.contactsOf(aor),
@@ -187,8 +292,15 @@ export class Engine {
       call: (id) => this.#calls.find(id) !== undefined,
       gateways: () => this.#outgoing.gateways.rows(),
       markGateway: ({ group, destination, to }) => this.#markGateway(group, destination, to),
+      bans: ({ cursor, limit }) => this.#banPage(cursor, limit),
+      liftBan: (ip) => (this.#guard.unban(ip) ? sourceOf(ip) : null),
       refuseCalls: ({ retryAfterSecs }) => {
         this.#dispatch.drain(retryAfterSecs)
+        this.#subscriptions.deactivate()
+        return null
+      },
+      useTls: (material) => {
+        this.#transport.useTls(material)
         return null
       },
       busy: () => this.#transactions.pending + this.#dialogs.size,
@@ -202,6 +314,7 @@ export class Engine {
     try {
       this.#calls.closeAll('server')
     } finally {
+      this.#media?.releaseRecords()
       this.#outbox.flush()
     }
   }
@@ -215,6 +328,8 @@ export class Engine {
       connections: this.#transport.connections,
       proxyDialogSessions: this.#dialogs.size,
       callsActive: this.#calls.active,
+      banned: this.#guard.banned,
+      dnsCacheEntries: this.#dnsEntries(),
       cdrSessions: this.#cdrSessions(),
       registrations: this.#registrar.registrations,
       ownRequestsPending: requests.pending,
@@ -225,6 +340,13 @@ export class Engine {
         .flatMap(({ name, destinations }) =>
           destinations.map((d) => ({ group: name, destination: d.name, up: d.state === 'up' })),
         ),
+      media: this.#media && {
+        sessions: this.#media.sessions,
+        instances: this.#media.instances.map(({ name, state }) => [name, state === 'up']),
+      },
+      contacts: this.#registrar.contacts,
+      subscriptions: this.#subscriptions.size,
+      keptAlive: this.#keepAlive?.size ?? 0,
       pool: {
         size: host.size,
         max: host.max,
@@ -253,6 +375,21 @@ export class Engine {
     return { rows: views.map((view) => this.#callRow(view)), next }
   }
 
+  #banPage(cursor: string | null, limit: number): { rows: BanRow[]; next: string | null } {
+    const bans = this.#guard.page(Number(cursor ?? 0) || 0, limit)
+    const now = this.#clock.now()
+    const rows = bans.map(({ source, reason, since, until, score, drops }) => ({
+      source,
+      reason,
+      since,
+      expiresRemaining: Math.max(0, Math.ceil((until - now) / 1000)),
+      score,
+      drops,
+    }))
+    const last = bans.at(-1)
+    return { rows, next: last !== undefined && bans.length === limit ? String(last.id) : null }
+  }
+
   #callRow(view: CallView): CallRow {
     return {
       id: view.id,
@@ -270,7 +407,11 @@ export class Engine {
     this.#outgoing.close()
     this.#transactions.close()
     this.host.close()
+    this.#subscriptions.close()
+    this.#keepAlive?.close()
     this.#registrar.close()
+    await this.#media?.close()
+    this.#guard.close()
     await this.#transport.close()
     for (const close of this.#closers) close()
     this.#outbox.flush()

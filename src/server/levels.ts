@@ -1,10 +1,12 @@
 import type { Levels } from '../observe/metrics/builtin.ts'
 import type { CdrPipeline } from '../observe/cdr/pipeline.ts'
 import type { HepExporter } from '../observe/hep/exporter.ts'
+import type { RegistrationStore } from '../store/registration-store.ts'
 import type { EngineLevels } from './conversation.ts'
 
 /** What a collector can make of a record; each is a value of the `outcome` label, there at 0 from the start. */
 const CDR_OUTCOMES = ['delivered', 'retried', 'dropped', 'dead', 'spooled'] as const
+const STREAMS = ['tcp', 'tls', 'ws', 'wss'] as const
 const HEP_OUTCOMES = ['sent', 'dropped_ring_full', 'dropped_send_error', 'dropped_shutdown'] as const
 
 /** Puts the engine's tables and the exporters' books side by side, as the metrics want them. */
@@ -12,6 +14,8 @@ export function levelsOf(
   engine: EngineLevels | null,
   cdr: CdrPipeline | null,
   hep: HepExporter | null,
+  store: RegistrationStore | null,
+  certificates: Levels['certificates'] = [],
 ): Levels {
   const sinks = cdr?.levels() ?? []
   return {
@@ -20,10 +24,17 @@ export function levelsOf(
     dialogSessions: engine?.proxyDialogSessions ?? null,
     dialogs: engine?.proxyDialogSessions ?? null,
     registrations: engine?.registrations ?? null,
+    contacts: engine?.contacts ?? null,
+    subscriptions: engine?.subscriptions ?? null,
+    natContacts: engine?.keptAlive ?? null,
+    registrarStore: store?.levels() ?? null,
     cdrSessions: engine?.cdrSessions ?? null,
     calls: engine?.callsActive ?? null,
+    bannedIps: engine?.banned ?? null,
+    dnsCacheEntries: engine?.dnsCacheEntries ?? null,
     transactions: engine?.transactions ?? null,
-    connections: engine ? [['tcp', engine.connections.tcp]] : null,
+    connections: engine ? STREAMS.map((p) => [p, engine.connections[p]] as const) : null,
+    certificates,
     cdrRecords: sinks.flatMap((s) => CDR_OUTCOMES.map((outcome) => [s.sink, outcome, s[outcome]] as const)),
     cdrQueues: sinks.map((s) => [s.sink, s.queued] as const),
     ownRequestsPending: engine?.ownRequestsPending ?? null,
@@ -33,6 +44,9 @@ export function levelsOf(
     gateways: engine?.gateways.map((g) => [g.group, g.destination, g.up] as const) ?? null,
     hepPackets: hepPackets(hep),
     hepConnected: hep?.levels().connected ?? false,
+    // Without a media engine there are none, and that is known; without the engine nothing is.
+    mediaSessions: engine && (engine.media?.sessions ?? 0),
+    mediaInstances: engine && (engine.media?.instances ?? []),
   }
 }
 

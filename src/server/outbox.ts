@@ -1,10 +1,13 @@
 import type { Clock, Timer } from '../base/clock.ts'
+import type { BindingMoved } from '../spine/bindings.ts'
 import type { CallRecord, LogLine } from '../spine/facts.ts'
 
 /** What the engine hands to the control thread in one message. */
 export interface Batch {
   readonly records: readonly CallRecord[]
   readonly lines: readonly LogLine[]
+  /** Changes of registrations to be kept, in their order. */
+  readonly bindings: readonly BindingMoved[]
 }
 
 /** A handful of milliseconds of facts go in one message: the message costs more than what is in it. */
@@ -21,6 +24,7 @@ export class Outbox {
   readonly #post: (batch: Batch) => void
   #records: CallRecord[] = []
   #lines: LogLine[] = []
+  #bindings: BindingMoved[] = []
   #droppedLines = 0
   #timer: Timer | null = null
 
@@ -31,6 +35,11 @@ export class Outbox {
 
   record(record: CallRecord): void {
     this.#records.push(record)
+    this.#schedule()
+  }
+
+  binding(moved: BindingMoved): void {
+    this.#bindings.push(moved)
     this.#schedule()
   }
 
@@ -52,10 +61,11 @@ export class Outbox {
       this.#lines.push({ level: 'warn', module: 'log', text, fields: null, at: this.#clock.wallTime() })
       this.#droppedLines = 0
     }
-    if (this.#records.length === 0 && this.#lines.length === 0) return
-    const batch = { records: this.#records, lines: this.#lines }
+    if (this.#records.length + this.#lines.length + this.#bindings.length === 0) return
+    const batch = { records: this.#records, lines: this.#lines, bindings: this.#bindings }
     this.#records = []
     this.#lines = []
+    this.#bindings = []
     this.#post(batch)
   }
 

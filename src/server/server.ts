@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import { formatAddress, type Address } from '../base/address.ts'
 import { createByteRing } from '../base/byte-ring.ts'
@@ -12,14 +13,18 @@ import { declarePulled, type Levels } from '../observe/metrics/builtin.ts'
 import { Exposition } from '../observe/metrics/exposition.ts'
 import { CONTENT_TYPES, negotiate } from '../observe/metrics/negotiate.ts'
 import { startThreadProbe } from '../observe/metrics/probe.ts'
+import { declareUdpDrops } from '../observe/metrics/udp-drops.ts'
 import { declareProcess } from '../observe/metrics/process.ts'
 import type { CdrPipeline } from '../observe/cdr/pipeline.ts'
 import type { HepExporter } from '../observe/hep/exporter.ts'
 import { Supervisor } from '../script/supervisor.ts'
+import type { TlsMaterial } from '../net/tls.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import { performControl, type ScriptFault } from '../script/conversation.ts'
 import type { LogLine } from '../spine/facts.ts'
+import { RegistrationStore } from '../store/registration-store.ts'
 import { adminPort } from './admin-port.ts'
+import { CertificateKeeper, readTls } from './certificates.ts'
 import type { FromEngine, ToEngine } from './conversation.ts'
 import { drain } from './drain.ts'
 import { EngineLink } from './engine-link.ts'
@@ -76,14 +81,17 @@ export class Server {
   readonly #exposition: Exposition
   readonly #cdr: CdrPipeline | null
   readonly #hep: HepExporter | null
+  readonly #store: RegistrationStore | null
   readonly #started = performance.now()
   #engine: Worker | null = null
   #link: EngineLink | null = null
   #supervisor: Supervisor | null = null
+  #certificates: CertificateKeeper | null = null
   #closers: (() => Promise<void>)[] = []
   #state: ServerState = 'starting'
   #ending: Promise<void> | null = null
   #levels: Levels | null = null
+  #udp: readonly Address[] | null = null
   #scrape: Promise<void> | null = null
 
   constructor(options: ServerOptions) {
@@ -102,6 +110,7 @@ export class Server {
       sharedBytes: () => this.#ring?.byteLength ?? 0,
     })
     declarePulled(this.#reader, () => this.#levels)
+    declareUdpDrops(this.#reader, () => this.#udp)
     this.#reader.attach('control')
     const writer = new MetricsWriter({
       thread: 'control',
@@ -113,6 +122,11 @@ export class Server {
     this.#closers.push(async () => probe.stop())
     const say = (level: LogLine['level'], text: string): void => this.say(level, 'export', text)
     this.#cdr = createCdrPipeline(config, systemClock, say)
+    const { backend, sqlite } = config.registrar
+    if (backend === 'sqlite') {
+      const log = (level: LogLine['level'], text: string): void => this.say(level, 'registrar', text)
+      this.#store = new RegistrationStore({ path: sqlite.path, log, wallTime: systemClock.wallTime })
+    } else this.#store = null
     this.#hep = createHepExporter(config, this.#ring, systemClock, say)
   }
 
@@ -133,7 +147,10 @@ export class Server {
       const web = await this.#startWeb()
       await this.#cdr?.start()
       this.#hep?.start()
-      await this.#startEngine()
+      this.#store?.open()
+      await this.#startEngine(this.#readCertificates())
+      await this.#restore()
+      await this.#certificates?.start()
       await this.#startScript()
       // The sockets open last: whoever gets through to us finds a script that serves.
       const sip = await this.#listen()
@@ -150,9 +167,9 @@ export class Server {
     }
   }
 
-  /** Loads the script anew; the old one serves on when it fails. */
+  /** Loads the script and the certificates anew; the old ones serve on when that fails. */
   async reload(): Promise<void> {
-    await this.#supervisor?.reload()
+    await Promise.all([this.#supervisor?.reload(), this.#certificates?.reload()])
   }
 
   /** Opens files anew after they were moved away. */
@@ -214,9 +231,11 @@ export class Server {
   async #close(): Promise<void> {
     const engine = this.#engine
     this.#engine = null
+    this.#certificates?.close()
     await this.#supervisor?.close()
     await engine?.terminate()
     this.#link?.fail('the engine has stopped')
+    this.#store?.close()
     this.#hep?.close()
     await this.#cdr?.close()
     await Promise.all(this.#closers.map((close) => close()))
@@ -267,27 +286,66 @@ export class Server {
     this.#scrape ??= (this.#link?.ask('levels', null) ?? Promise.resolve(null))
       .catch(() => null)
       .then((engine) => {
-        this.#levels = levelsOf(engine, this.#cdr, this.#hep)
+        const shown = this.#certificates?.shown.map((c) => [c.serverName, c.notAfter] as const)
+        this.#levels = levelsOf(engine, this.#cdr, this.#hep, this.#store, shown)
         this.#scrape = null
       })
     return this.#scrape
+  }
+
+  /** The secret of the configuration, of the file, or a new one. */
+  #secret(): Uint8Array {
+    const { secret } = this.#config.registrar
+    const draw = (): Uint8Array => randomBytes(32)
+    return secret === null ? (this.#store?.secret(draw) ?? draw()) : Buffer.from(secret)
+  }
+
+  /** Registrations of the last run go back before the first listener opens. */
+  async #restore(): Promise<void> {
+    const store = this.#store
+    const link = this.#link
+    if (!store || !link) return
+    for (const rows of store.load()) store.restored(await link.ask('restore', rows))
+    this.say('info', 'registrar', `restored ${store.levels().restored} registrations`)
   }
 
   async #listen(): Promise<ServerAddresses['sip']> {
     const link = this.#link
     if (!link) throw new StartError('the engine has stopped')
     try {
-      return await link.ask('listen', null)
+      const listeners = await link.ask('listen', null)
+      this.#udp = listeners.filter((l) => l.protocol === 'udp').map((l) => l.address)
+      return listeners
     } catch (error) {
       throw new StartError(error instanceof Error ? error.message : String(error))
     }
   }
 
-  #startEngine(): Promise<void> {
+  /** Before the engine, which starts with what is read here. */
+  #readCertificates(): TlsMaterial | null {
+    const { tls } = this.#config
+    if (tls === null) return null
+    const first = readTls(tls)
+    if (!first.ok) {
+      const faults = first.faults.map(({ path, what, instead }) => `${path.join('.')} ${what}; ${instead}`)
+      throw new StartError(faults.join('\n'))
+    }
+    this.#certificates = new CertificateKeeper({
+      config: tls,
+      first,
+      use: (material) => this.#link?.ask('useTls', material) ?? Promise.resolve(),
+      say: (level, text) => this.say(level, 'tls', text),
+    })
+    return first.material
+  }
+
+  #startEngine(tls: TlsMaterial | null): Promise<void> {
     const workerData = engineStart(this.#config, this.#version, {
       metrics: this.#shared,
       trace: this.#ring,
       heartbeat: this.#heartbeat,
+      secret: this.#secret(),
+      tls,
     })
     const engine = new Worker(new URL('./engine-thread.ts', import.meta.url), {
       workerData,
@@ -323,6 +381,7 @@ export class Server {
       case 'facts':
         for (const record of message.batch.records) this.#cdr?.accept(record)
         for (const line of message.batch.lines) this.#log(line)
+        if (message.batch.bindings.length > 0) this.#store?.accept(message.batch.bindings)
         return
       case 'metrics':
         return this.#reader.receive('engine', message.message)

@@ -30,10 +30,31 @@ export interface Retransmitted {
   readonly direction: 'in' | 'out'
 }
 
+/** Why a request went to the next target of its hop (RFC 3263 §4.3). */
+export type FailoverReason = 'timeout' | 'transport' | '503'
+
+export interface HopFailedOver {
+  readonly reason: FailoverReason
+}
+
+/** A question to the name servers was answered, or given up. What is remembered is not asked. */
+export interface DnsAsked {
+  readonly type: 'A' | 'AAAA' | 'SRV' | 'NAPTR'
+  /** `none`: no such record or name. `error`: no server knew. `timeout`: none answered. */
+  readonly outcome: 'found' | 'none' | 'error' | 'timeout'
+  readonly ms: number
+}
+
 export interface FlowMoved {
   readonly path: Path
   /** Why a flow closed; null on opening and on an orderly end. */
   readonly error: string | null
+}
+
+/** A TLS or WebSocket handshake came to nothing, the peer's or one that we had begun. */
+export interface HandshakeFailed {
+  readonly protocol: Protocol
+  readonly why: string
 }
 
 export type CallResult =
@@ -49,6 +70,12 @@ export type CallResult =
   | 'shed'
 
 export type DisconnectInitiator = 'caller' | 'callee' | 'timeout' | 'error' | 'server'
+
+/** A call attempt began: its `CallRecord` follows at its end, whatever that is. Once for each attempt. */
+export interface CallStarted {
+  readonly id: string
+  readonly callId: string
+}
 
 /** A call attempt was decided: its INVITE got a final response (or none ever). Once for each attempt. */
 export interface CallDecided {
@@ -93,13 +120,57 @@ export interface CallRecord {
   readonly requested: boolean
   /** True when the attempt ended in a challenge (401, 407) and nothing else. */
   readonly challenged: boolean
+  /** What the media engine says of the call when it ends; null or absent when it carried none, or did not say. */
+  readonly media?: MediaFigures | null
+}
+
+/** One side of a call: what it sent, and how well it heard the other. */
+export interface MediaLegFigures {
+  /** RTP packets, bytes and errors received from this side. */
+  readonly packets: number
+  readonly bytes: number
+  readonly errors: number
+  /** Averages of what this side has reported by RTCP of the audio it received; null without reports. */
+  readonly lossPercent: number | null
+  readonly jitterMs: number | null
+  /** 1.0 … 5.0 */
+  readonly mos: number | null
+}
+
+export interface MediaFigures {
+  /** `ip:port` of the media engine. */
+  readonly instance: string
+  /** Of the first audio stream, as in rtpmap: `PCMU/8000`; null when none is known. */
+  readonly codec: string | null
+  readonly caller: MediaLegFigures
+  readonly callee: MediaLegFigures
+}
+
+/** A media engine counts as up or down from now on. */
+export interface MediaEngineMoved {
+  /** `ip:port` */
+  readonly address: string
+  readonly up: boolean
+  readonly why: string
+}
+
+/** A command to a media engine ended. */
+export interface MediaCommandDone {
+  readonly command: string
+  readonly outcome: 'ok' | 'error' | 'timeout' | 'malformed'
+  /** Milliseconds from its first sending. */
+  readonly ms: number
 }
 
 export type RegistrationEvent = 'registered' | 'refreshed' | 'deregistered' | 'expired'
 
+/** What made a registration change: a REGISTER, the clock, somebody here, or a flow that carries nothing any more. */
+export type RegistrationReason = 'request' | 'expired' | 'operator' | 'script' | 'flow_closed' | 'no_answer'
+
 export interface RegistrationChanged {
   readonly aor: string
   readonly event: RegistrationEvent
+  readonly reason: RegistrationReason
   readonly contact: string
   readonly callId: string
   readonly at: number
@@ -108,6 +179,19 @@ export interface RegistrationChanged {
   readonly userAgent: string | null
   readonly fromUri: string
   readonly ruri: string
+}
+
+/** A keep-alive (RFC 5626 §4.4): a ping of a peer's that was answered, or one of ours. */
+export interface KeptAlive {
+  readonly method: 'crlf' | 'stun' | 'null' | 'options'
+  /** `answered`: by us (crlf, stun), or by the phone (options). `failed`: not sent, or no answer came. */
+  readonly outcome: 'sent' | 'answered' | 'failed'
+}
+
+/** A NOTIFY of ours has had its end (RFC 6665). */
+export interface Notified {
+  readonly event: 'reg'
+  readonly outcome: 'delivered' | 'failed'
 }
 
 /** A job of a script handler ended. */
@@ -127,6 +211,35 @@ export interface ScriptJobShed {
   readonly path: Path
 }
 
+/** What was wrong with the credentials of a request that a script asked for some. */
+export type CredentialFailure =
+  /** There were none for the realm: every honest phone's first request. */
+  | 'none'
+  | 'wrong'
+  /** The nonce is not one of ours. */
+  | 'forged_nonce'
+  /** Nonce and count have been used before. */
+  | 'replayed'
+  /** Right in form, but the nonce is too old: the phone tries again by itself. */
+  | 'stale'
+  | 'unknown_user'
+  /** Not what RFC 7616 §3.4 lets a client send. */
+  | 'malformed'
+
+/** A script asked who sent a request, and it was decided. Not published when the users' backend did not answer. */
+export interface Authenticated {
+  readonly ok: boolean
+  /** Null when `ok`. */
+  readonly reason: CredentialFailure | null
+  /** Where the request came from. */
+  readonly path: Path
+}
+
+/** The users' backend was asked, or need not be. */
+export interface AuthBackendAsked {
+  readonly outcome: 'found' | 'unknown' | 'timeout' | 'error' | 'cached'
+}
+
 export type ScriptFailureReason =
   | 'exception'
   | 'timeout'
@@ -134,6 +247,8 @@ export type ScriptFailureReason =
   | 'no_handler'
   | 'worker_lost'
   | 'bad_verdict'
+  /** It asked for credentials and did not end with what came of it. */
+  | 'auth_ignored'
 
 export interface ScriptFailed {
   readonly handler: string
@@ -176,6 +291,42 @@ export interface LogLine {
   readonly text: string
   readonly fields: Readonly<Record<string, unknown>> | null
   readonly at: number
+}
+
+/** Nobody acknowledged our refusal of an INVITE (RFC 3261 §17.2.1, timer H). */
+export interface InviteUnacknowledged {
+  readonly path: Path
+}
+
+export type DropReason =
+  /** `security.acl` shuts the source out. */
+  | 'acl'
+  | 'banned'
+  /** More requests than `security.rate_limit` lets one source send. */
+  | 'rate_limit'
+  | 'scanner'
+  /** As many connections as there may be, in all or from one source. */
+  | 'connections'
+  | 'connections_per_source'
+  /** As many handshakes (TLS, WebSocket) in progress as there may be. */
+  | 'handshakes'
+  /** Not from a load balancer of ours, or without the PROXY header that it must begin with. */
+  | 'proxy_protocol'
+  /** A connection was cut: a message took too long, or nothing came at all for too long … */
+  | 'slow_message'
+  | 'idle'
+  /** … or the peer did not read what we sent. */
+  | 'slow_reader'
+
+/** Something from a peer was not taken: a datagram or a message before it was parsed, or a connection. */
+export interface Dropped {
+  readonly reason: DropReason
+  readonly protocol: Protocol
+}
+
+/** A source was banned. */
+export interface Banned {
+  readonly kind: 'rate_limit' | 'failed_auth' | 'script'
 }
 
 export interface ServerMoved {

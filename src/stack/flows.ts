@@ -37,6 +37,12 @@ abstract class AnyFlow implements Flow {
     return true
   }
 
+  ping(text: string): boolean {
+    return !this.closed && this.write(text) !== null
+  }
+
+  close(): void {}
+
   /** The bytes as they went out, valid until the next write; null when they were not taken. */
   protected abstract write(text: string): Uint8Array | null
 }
@@ -61,6 +67,8 @@ export class DatagramFlow extends AnyFlow {
 export interface StreamPort {
   readonly closed: boolean
   send(bytes: Uint8Array): boolean
+  /** Sends what is queued, then closes. */
+  end?(): void
 }
 
 export class StreamFlow extends AnyFlow {
@@ -74,6 +82,10 @@ export class StreamFlow extends AnyFlow {
 
   override get closed(): boolean {
     return this.#connection.closed
+  }
+
+  override close(): void {
+    this.#connection.end?.()
   }
 
   protected override write(text: string): Uint8Array | null {

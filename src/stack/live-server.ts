@@ -123,6 +123,7 @@ export class LiveServer extends LiveTransaction<ServerEffect> implements ServerT
   #finish(reason: EndReason): void {
     this.drop()
     this.stage.forgetServer(this)
+    if (reason === 'timeout') this.stage.spine.inviteUnacknowledged.publish({ path: this.flow.path })
     this.onEnd?.(reason)
   }
 

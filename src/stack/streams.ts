@@ -1,5 +1,6 @@
-import type { Path } from '../base/address.ts'
+import type { Path, Protocol } from '../base/address.ts'
 import type { Clock, Timer } from '../base/clock.ts'
+import { defaultLimits, type Limits } from '../sip/message/limits.ts'
 import { StreamFramer } from '../sip/message/stream-framer.ts'
 import type { StreamFlow } from './flows.ts'
 
@@ -14,6 +15,10 @@ const ANSWER_GRACE_MS = 1_000
 /** … and a peer that does not end its own is cut. */
 const LINGER_MS = 5_000
 const SWEEP_MS = 5_000
+/** A WebSocket on which nothing came in for so long is pinged (RFC 6455 §5.5.2) … */
+const PING_AFTER_MS = 30_000
+/** … and cut when nothing has come by then: phones that lost their network leave no other trace. */
+const DEAD_AFTER_MS = 60_000
 
 /** What the transport layer keeps of one open connection. */
 export interface Stream {
@@ -24,6 +29,10 @@ export interface Stream {
   readonly cut: (why: string) => void
   /** Sends what is queued, then ends our side of the connection. */
   readonly end: () => void
+  /** Asks the peer for a sign of life; null where the transport has no such thing. */
+  readonly ping: (() => void) | null
+  /** Whether the connection may be used for a target that must prove this name; see `Target.name`. */
+  readonly serves: (name: string | undefined) => boolean
   readonly openedAt: number
   /** When the first byte of an unfinished message came; null between messages. */
   partialSince: number | null
@@ -34,48 +43,72 @@ export interface Stream {
   givenUpAt: number | null
   /** Runs from then until our side is ended. */
   grace: Timer | null
+  /** The port the peer takes connections on, when it said that this one stands for them (RFC 5923). */
+  aliasPort: number | null
 }
+
+/** What the table asks of a connection. */
+export type StreamEnds = Pick<Stream, 'cut' | 'end'> & Partial<Pick<Stream, 'ping' | 'serves'>>
 
 /** The open connections: found by flow or by peer, and swept of those that only hold a place. */
 export class StreamTable {
   readonly #clock: Clock
+  readonly #limits: Limits
   readonly #byPeer = new Map<string, Stream>()
   readonly #all = new Set<Stream>()
-  readonly #perHost = new Map<string, number>()
+  readonly #counts = new Map<Protocol, number>()
   #sweep: Timer | null = null
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, limits: Limits = defaultLimits) {
     this.#clock = clock
+    this.#limits = limits
   }
 
   get size(): number {
     return this.#all.size
   }
 
-  countFrom(host: string): number {
-    return this.#perHost.get(host) ?? 0
+  /** Open connections of one protocol. */
+  count(protocol: Protocol): number {
+    return this.#counts.get(protocol) ?? 0
   }
 
-  add(flow: StreamFlow, path: Path, connection: Pick<Stream, 'cut' | 'end'>): Stream {
+  add(flow: StreamFlow, path: Path, connection: StreamEnds): Stream {
     const now = this.#clock.now()
     const stream: Stream = {
       flow,
       path,
-      framer: new StreamFramer(),
+      framer: new StreamFramer(this.#limits),
       cut: connection.cut,
       end: connection.end,
+      ping: connection.ping ?? null,
+      serves: connection.serves ?? (() => true),
       openedAt: now,
       partialSince: null,
       lastBytesAt: now,
       spoken: false,
       givenUpAt: null,
       grace: null,
+      aliasPort: null,
     }
     this.#all.add(stream)
-    this.#byPeer.set(peerKey(path.remote.host, path.remote.port), stream)
-    this.#perHost.set(path.remote.host, this.countFrom(path.remote.host) + 1)
+    this.#byPeer.set(peerKey(path, path.remote.port), stream)
+    this.#counts.set(path.protocol, this.count(path.protocol) + 1)
     this.#sweep ??= this.#clock.startTimer(SWEEP_MS, () => this.#runSweep())
     return stream
+  }
+
+  /** The peer takes requests for this port of its on the connection, too (RFC 5923 §5). The newest one that says so is it. */
+  alias(stream: Stream, port: number): void {
+    if (stream.givenUpAt !== null || stream.aliasPort === port) return
+    if (stream.aliasPort !== null) this.#forget(stream, stream.aliasPort)
+    stream.aliasPort = port
+    this.#byPeer.set(peerKey(stream.path, port), stream)
+  }
+
+  /** The peer has answered a ping. */
+  alive(stream: Stream): void {
+    stream.lastBytesAt = this.#clock.now()
   }
 
   /** To be called after each arrival. `completed`: a message has ended in it. */
@@ -101,18 +134,23 @@ export class StreamTable {
     if (!this.#all.delete(stream)) return
     stream.grace?.cancel()
     this.#forgetPeer(stream)
-    const { host } = stream.path.remote
-    const left = this.countFrom(host) - 1
-    if (left > 0) this.#perHost.set(host, left)
-    else this.#perHost.delete(host)
+    const { protocol } = stream.path
+    this.#counts.set(protocol, this.count(protocol) - 1)
     if (this.#all.size === 0) {
       this.#sweep?.cancel()
       this.#sweep = null
     }
   }
 
-  to(host: string, port: number): Stream | undefined {
-    return this.#byPeer.get(peerKey(host, port))
+  /** An open connection to this peer that may be used for a target which must prove `name`. */
+  to(peer: {
+    protocol: Protocol
+    host: string
+    port: number
+    name?: string | undefined
+  }): Stream | undefined {
+    const stream = this.#byPeer.get(peerKey({ protocol: peer.protocol, remote: peer }, peer.port))
+    return stream?.serves(peer.name) ? stream : undefined
   }
 
   *[Symbol.iterator](): IterableIterator<Stream> {
@@ -120,7 +158,12 @@ export class StreamTable {
   }
 
   #forgetPeer(stream: Stream): void {
-    const key = peerKey(stream.path.remote.host, stream.path.remote.port)
+    this.#forget(stream, stream.path.remote.port)
+    if (stream.aliasPort !== null) this.#forget(stream, stream.aliasPort)
+  }
+
+  #forget(stream: Stream, port: number): void {
+    const key = peerKey(stream.path, port)
     // A newer connection of the same peer may have taken the key: it must outlive the older one.
     if (this.#byPeer.get(key) === stream) this.#byPeer.delete(key)
   }
@@ -131,6 +174,7 @@ export class StreamTable {
     for (const stream of this.#all) {
       const why = overdue(stream, now)
       if (why !== null) stream.cut(why)
+      else if (now - stream.lastBytesAt >= PING_AFTER_MS) stream.ping?.()
     }
   }
 }
@@ -139,10 +183,14 @@ function overdue(s: Stream, now: number): string | null {
   if (s.givenUpAt !== null)
     return now - s.givenUpAt > ANSWER_GRACE_MS + LINGER_MS ? 'no message could be read' : null
   if (s.partialSince !== null && now - s.partialSince > MESSAGE_DEADLINE_MS) return 'a message took too long'
+  if (s.ping !== null && now - s.lastBytesAt > DEAD_AFTER_MS) return 'no sign of life'
   if (s.spoken) return now - s.lastBytesAt > IDLE_DEADLINE_MS ? 'idle' : null
   return now - s.openedAt > SILENT_DEADLINE_MS ? 'silent' : null
 }
 
-function peerKey(host: string, port: number): string {
-  return `${host}|${port}`
+function peerKey(
+  path: { readonly protocol: Protocol; readonly remote: { readonly host: string } },
+  port: number,
+): string {
+  return `${path.protocol}|${path.remote.host}|${port}`
 }

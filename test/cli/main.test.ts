@@ -66,7 +66,7 @@ describe('siphon check', () => {
     )
   })
   it('prints JSON for programs', async () => {
-    const path = file('json.yaml', 'script: { path: s.ts }\nauth: { realm: x }\nx: 1')
+    const path = file('json.yaml', 'script: { path: s.ts }\nnumbering: { realm: x }\nx: 1')
     const { code, out } = await run(['check', '-c', path, '--format', 'json'])
     const report = JSON.parse(out) as {
       ok: boolean
@@ -81,7 +81,7 @@ describe('siphon check', () => {
     )
     assert.deepEqual(
       report.warnings.map((w) => `${w.line} ${w.path}`),
-      ['2 auth'],
+      ['2 numbering'],
     )
   })
   it('shows control characters in a key as text', async () => {

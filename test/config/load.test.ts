@@ -31,7 +31,16 @@ describe('defaults', () => {
   it('opens two ports on loopback and nothing else', () => {
     const config = good(SCRIPT)
     const address = { host: '127.0.0.1', port: 5060, advertise: null }
-    assert.deepEqual(config.listen, { udp: [address], tcp: [address] })
+    assert.deepEqual(config.listen, {
+      udp: [address],
+      tcp: [{ ...address, proxy_protocol: false }],
+      tls: [],
+      ws: [],
+      wss: [],
+      mtu: 1500,
+      proxy_protocol_from: [],
+    })
+    assert.equal(config.tls, null)
     assert.equal(config.metrics.prometheus, null)
     assert.equal(config.admin, null)
     assert.equal(config.cdr.enabled, false)
@@ -204,6 +213,16 @@ describe('faults across keys', () => {
       /^2:49 registrar.default_expires — is less than min_expires \(100\)/,
     ],
     [
+      'TTLs the wrong way round',
+      'dns: { min_ttl_secs: 60, max_ttl_secs: 30 }',
+      /^2:22 dns.min_ttl_secs — is more than max_ttl_secs/,
+    ],
+    [
+      'a name server by name',
+      'dns: { servers: ["ns.example"] }',
+      /dns.servers\.0 — is not an IP address|dns.servers\[0\]/,
+    ],
+    [
       'an open admin port',
       'admin: { listen: "0.0.0.0:9465" }',
       /admin.listen — is open to other machines, and there is no token/,
@@ -239,13 +258,119 @@ describe('faults across keys', () => {
   })
 })
 
+describe('auth', () => {
+  const auth = (text: string): string => `${SCRIPT}domain: { local: [Example.com] }\nauth: ${text}`
+  it('takes its realm from the first domain, and offers what phones know', () => {
+    const config = good(auth('{ users: { alice: secret, __proto__: p } }')).auth
+    assert.equal(config.realm, 'example.com')
+    assert.deepEqual(config.users, [
+      ['alice', { password: 'secret' }],
+      ['__proto__', { password: 'p' }],
+    ])
+    assert.deepEqual(config.algorithms, ['MD5'])
+    assert.deepEqual([config.nonce_ttl_secs, config.nonce_secret, config.http], [3600, null, null])
+    assert.equal(good(SCRIPT).auth.realm, null)
+  })
+  it('takes hashes in place of passwords, one for each algorithm', () => {
+    const md5 = 'AB'.repeat(16)
+    const config = good(auth(`{ algorithms: [MD5-sess], users: { alice: { ha1: "${md5}" } } }`)).auth
+    assert.deepEqual(config.users, [['alice', { ha1: { MD5: md5.toLowerCase() } }]])
+    assert.deepEqual(bad(auth(`{ algorithms: [SHA-256, MD5], users: { alice: { ha1: "${md5}" } } }`)), [
+      '3:46 auth.users.alice — has no ha1 for SHA-256, which is offered; add it, or write auth.algorithms: [MD5]',
+    ])
+  })
+  it('says what is wrong with a user, and never repeats a password', () => {
+    const faults = bad(
+      auth('{ users: { a: 123456, b: { ha1: nonsense }, c: { ha1: { MD4: x } }, d: { pass: x }, e: [] } }'),
+    )
+    assert.deepEqual(
+      faults.map((f) => f.replace(/^\S+ /, '').split(' — ')[0]),
+      ['auth.users.a', 'auth.users.b.ha1', 'auth.users.c.ha1.MD4', 'auth.users.d', 'auth.users.e'],
+    )
+    assert.doesNotMatch(faults.join(), /123456|nonsense/)
+    assert.equal(bad(auth('{ users: [alice] }')).length, 1)
+  })
+  it('checks the URL of the service', () => {
+    const url = (text: string): string | undefined =>
+      bad(auth(`{ backend: http, http: { url: "${text}" } }`))[0]
+    assert.match(url('http://h/u') ?? '', /has no \{username\}/)
+    assert.match(url('http://h/{username}/{password}') ?? '', /placeholder/)
+    assert.match(url('http://{username}.h/') ?? '', /host|URL/)
+    assert.match(url('ftp://h/{username}') ?? '', /not an http/)
+    assert.match(url('http://u:p@h/{username}') ?? '', /user in its host/)
+    good(auth('{ backend: http, http: { url: "https://h/{username}?realm={realm}" } }'))
+  })
+  it('checks across keys', () => {
+    const first = (text: string): string => bad(auth(text))[0] ?? ''
+    assert.match(first('{ backend: http }'), /auth.backend — is http, and there is no auth.http/)
+    assert.match(
+      first('{ backend: http, users: { a: b }, http: { url: "http://h/{username}" } }'),
+      /auth.users — /,
+    )
+    assert.match(first('{ algorithms: [] }'), /algorithms — is empty/)
+    assert.match(first('{ qop: [auth, auth] }'), /qop — names one twice/)
+    assert.match(first('{ nonce_secret: short }'), /shorter than 16/)
+    assert.match(bad(`${SCRIPT}auth: { users: { a: b } }`)[0] ?? '', /has no realm/)
+  })
+})
+
+describe('listeners of several protocols', () => {
+  const tls = 'tls: { certificate: c.pem, private_key: k.pem }\n'
+
+  it('are read with what each may have', () => {
+    const { listen, tls: read } = good(
+      `${SCRIPT}${tls}listen: { tls: [{ address: "[::1]:5061", advertise: sip.example.com, proxy_protocol: true }], wss: ["0.0.0.0:443"], ws: ["[::]:80", "0.0.0.0:80"], proxy_protocol_from: ["10.0.0.0/8", "::1"] }`,
+    )
+    assert.deepEqual(listen.tls, [
+      { host: '::1', port: 5061, advertise: { host: 'sip.example.com', port: null }, proxy_protocol: true },
+    ])
+    assert.equal(listen.ws.length, 2)
+    assert.equal(read?.certificate, '/etc/siphon/c.pem')
+    assert.equal(read?.method, 'TLSv1_2')
+    assert.equal(read?.verify_server, true)
+  })
+
+  for (const [title, source, fault] of [
+    ['TLS without a certificate', 'listen: { tls: ["127.0.0.1:5061"] }', /listen\.tls — needs a certificate/],
+    [
+      'two protocols on one port',
+      'listen: { tcp: ["127.0.0.1:80"], ws: ["0.0.0.0:80"] }',
+      /listen\.ws\[0\] — is taken by listen\.tcp\[0\].*each protocol needs one of its own/,
+    ],
+    [
+      'a PROXY header from anybody',
+      'listen: { tcp: [{ address: "127.0.0.1:80", proxy_protocol: true }] }',
+      /listen\.tcp\[0\]\.proxy_protocol — needs to know which load balancers/,
+    ],
+    ['a network that is none', 'listen: { proxy_protocol_from: ["10.0.0.0/33"] }', /prefix that is too long/],
+    [
+      'a certificate without its key',
+      'tls: { certificate: c.pem }',
+      /tls\.certificate — is given without tls\.private_key/,
+    ],
+    [
+      'clients verified by nobody',
+      'tls: { verify_client: true }',
+      /tls\.verify_client — needs to know whose/,
+    ],
+    ['an old version', 'tls: { method: TLSv1_1 }', /tls\.method — is not one of TLSv1_2, TLSv1_3/],
+    [
+      'a name twice',
+      'tls: { certificate: c, private_key: k, certificates: [{ server_name: [a.example, A.example], certificate: c, private_key: k }] }',
+      /server_name\[1\] — is named twice/,
+    ],
+  ] as const) {
+    it(`refuse ${title}`, () => assert.match(bad(SCRIPT + source).join('\n'), fault))
+  }
+})
+
 describe('what is not supported yet', () => {
   it('is a warning with its line, and nothing in it is checked', () => {
-    const source = `${SCRIPT}auth:\n  realm: "\${NOT_SET}"\nlisten:\n  udp: ["127.0.0.1:5060"]\n  tls: ["127.0.0.1:5061"]\n  ws: []\nregistrar: { backend: redis }\n`
+    const source = `${SCRIPT}numbering:\n  realm: "\${NOT_SET}"\nlisten:\n  udp: ["127.0.0.1:5060"]\n  sctp: ["127.0.0.1:5061"]\n  ws: []\nregistrar: { backend: redis }\n`
     assert.deepEqual(warned(source), [
-      '2:1 auth is not supported yet and does nothing',
-      '6:3 listen.tls is not supported yet and does nothing',
-      '8:14 registrar.backend is not supported yet: registrations are kept in memory only and do not outlive a restart',
+      '2:1 numbering is not supported yet and does nothing',
+      '6:3 listen.sctp is not supported yet and does nothing',
+      '8:14 registrar.backend is not supported yet',
     ])
   })
 })

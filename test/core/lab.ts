@@ -14,6 +14,7 @@ import { createSpine } from '../../src/spine/spine.ts'
 import { TransactionLayer } from '../../src/stack/transaction-layer.ts'
 import type { Flow, Target, TransportPort } from '../../src/stack/transport.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { tableOfHops } from '../support/next-hops.ts'
 
 /** The text of a message with CRLFs, parsed. */
 export function parsed(text: string): Message {
@@ -182,7 +183,11 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
     layer: () => layer,
     router,
     own,
-    resolver: { resolve: (host, then) => void resolving.push(() => then(names.get(host) ?? [])) },
+    spine,
+    resolver: tableOfHops(
+      (name) => names.get(name) ?? [],
+      (answer) => void resolving.push(answer),
+    ),
     flowFor: (uri) => registered.get(uri),
     ...(options.timerCMs === undefined ? {} : { timerCMs: options.timerCMs }),
   })
@@ -249,6 +254,7 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
       .map(([name, n]) => `${name}: ${n}`)
   return {
     clock,
+    spine,
     ladder,
     sent,
     records,

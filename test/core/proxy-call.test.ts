@@ -250,13 +250,7 @@ describe('how calls end (contract §3, §5)', () => {
     l.receive(request('INVITE'), ALICE)
     l.receive(request('CANCEL', { branch: 'z9hG4bK-INVITE-1' }), ALICE)
     l.run()
-    assert.deepEqual(l.ladder, [
-      `← ${ALICE} INVITE`,
-      `→ ${ALICE} 100`,
-      `← ${ALICE} CANCEL`,
-      `→ ${ALICE} 200`,
-      `→ ${ALICE} 487`,
-    ])
+    assert.deepEqual(l.ladder, [`← ${ALICE} INVITE`, `← ${ALICE} CANCEL`, `→ ${ALICE} 200`, `→ ${ALICE} 487`])
     assert.deepEqual(
       l.asked.map(({ kind }) => kind),
       ['request', 'cancel'],
@@ -421,6 +415,19 @@ describe('forks', () => {
     assert.equal(l.records[0]?.destinationIp, '10.0.0.3')
     l.dialogs.close()
     l.clock.advance(70_000)
+    assert.deepEqual(l.leftovers(), [])
+  })
+
+  it('of fifty dead phones ends with one 408, and leaves nothing', () => {
+    const l = lab()
+    l.script.request.push(fork(Array.from({ length: 50 }, (_, i) => `sip:bob@10.0.1.${i}`)))
+    l.receive(request('INVITE'), ALICE)
+    // Timer B of each.
+    l.clock.advance(33_000)
+    assert.equal(l.lastResponse().status, 408)
+    assert.equal(l.ladder.filter((line) => line === `→ ${ALICE} 408`).length >= 1, true)
+    l.clock.advance(70_000)
+    assert.equal(l.decided.length, 1)
     assert.deepEqual(l.leftovers(), [])
   })
 

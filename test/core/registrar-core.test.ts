@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { rowOf } from '../../src/core/binding-rows.ts'
 import { RegistrarCore, type RegistrarCoreOptions } from '../../src/core/registrar-core.ts'
 import type { Response } from '../../src/sip/message/message.ts'
+import type { BindingRow } from '../../src/spine/bindings.ts'
 import type { RegistrationChanged } from '../../src/spine/facts.ts'
 import { createSpine } from '../../src/spine/spine.ts'
 import { countingIdentifiers } from '../support/counting-identifiers.ts'
@@ -70,8 +72,8 @@ describe('registrar', () => {
     assert.equal(save({ contacts, uri: 'sip:elsewhere.example' }).status, 404)
     assert.equal(save({ contacts, aor: 'sip:example.com' }).status, 404)
     assert.equal(save({ contacts, aor: 'tel:+1' }).status, 404)
-    const extension = save({ contacts, headers: [['Require', 'path']] })
-    assert.deepEqual([extension.status, extension.headers.first('unsupported')], [420, 'path'])
+    const extension = save({ contacts, headers: [['Require', 'path, teleport']] })
+    assert.deepEqual([extension.status, extension.headers.first('unsupported')], [420, 'teleport'])
     const brief = save({ contacts, expires: 10 })
     assert.deepEqual([brief.status, brief.headers.first('min-expires')], [423, '60'])
     assert.equal(core.registrations, 0)
@@ -92,7 +94,14 @@ describe('registrar', () => {
     clock.advance(1_500)
     save({ contacts: ['<sip:new@h>;q=0.5'], cseq: 2 }, new RecordingFlow('udp', '2001:db8::7', 5070))
     for (const uri of ['sip:alice@EXAMPLE.com:5060;transport=tcp', 'sip:%61lice@example.com']) {
-      assert.deepEqual(core.lookup(uri), [
+      const found = core.lookup(uri).map(({ uri, q, expires, received, userAgent }) => ({
+        uri,
+        q,
+        expires,
+        received,
+        userAgent,
+      }))
+      assert.deepEqual(found, [
         { uri: 'sip:new@h', q: 0.5, expires: 3600, received: '[2001:db8::7]:5070', userAgent: null },
         { uri: 'sip:old@h', q: 0.5, expires: 3599, received: '192.0.2.1:5060', userAgent: 'Phone/1' },
         { uri: 'sip:low@h', q: 0.1, expires: 3599, received: '192.0.2.1:5060', userAgent: 'Phone/1' },
@@ -121,6 +130,7 @@ describe('registrar', () => {
     assert.deepEqual(first, {
       aor: 'sip:alice@example.com',
       event: 'registered',
+      reason: 'request',
       contact: 'sip:a@h',
       callId: 'one',
       at: Date.UTC(2026, 0, 1),
@@ -176,9 +186,88 @@ describe('registrar', () => {
       received: '192.0.2.1:5060',
       userAgent: null,
       callId: 'one',
+      instance: null,
+      regId: null,
+      path: [],
     })
     assert.equal(core.contactsOf(BOB), null)
     assert.equal(core.contactsOf('nonsense'), null)
+  })
+
+  describe('flows of RFC 5626', () => {
+    const flowOf = (regId: number): RegisterOptions => ({
+      contacts: [`<sip:a@10.0.0.7>;+sip.instance="<urn:uuid:1>";reg-id=${regId}`],
+      callId: `r${regId}`,
+      headers: [['Supported', 'path, outbound']],
+    })
+
+    it('end with their connection, and no other binding does', () => {
+      const lab = registrar()
+      const [first, second] = [new RecordingFlow('tcp'), new RecordingFlow('tcp')]
+      lab.save(flowOf(1), first)
+      lab.save(flowOf(2), second)
+      lab.save({ contacts: ['<sip:plain@10.0.0.8;transport=tcp>'] }, first)
+      first.closed = true
+      lab.core.onFlowClosed(first)
+      assert.deepEqual(
+        lab.core.lookup('sip:alice@example.com').map(({ uri, regId }) => [uri, regId]),
+        [
+          ['sip:plain@10.0.0.8;transport=tcp', null],
+          ['sip:a@10.0.0.7', 2],
+        ],
+      )
+      assert.equal(lab.facts.at(-1)?.reason, 'flow_closed')
+    })
+
+    it('are closed with the registration, unless another user is on them', () => {
+      const { save, core } = registrar()
+      const closed: string[] = []
+      const [own, shared] = [new RecordingFlow('tcp'), new RecordingFlow('tcp')]
+      Object.assign(own, { close: () => closed.push('own') })
+      Object.assign(shared, { close: () => closed.push('shared') })
+      save(flowOf(1), own)
+      save(flowOf(2), shared)
+      save({ contacts: ['<sip:b@h>'], aor: BOB }, shared)
+      core.remove('sip:alice@example.com')
+      assert.deepEqual(closed, ['own'])
+      core.remove(BOB)
+      assert.deepEqual(closed, ['own', 'shared'])
+    })
+
+    it('of an earlier run are reached by their URI, those over UDP where they came from', () => {
+      const before = registrar()
+      const rows: BindingRow[] = []
+      before.core.watch(({ binding }) => rows.push(rowOf(binding, before.clock.wallTime())))
+      before.save(flowOf(1), new RecordingFlow('tcp'))
+      before.save(flowOf(2), new RecordingFlow('udp', '198.51.100.7', 999))
+      const { core } = registrar()
+      assert.equal(core.restore(rows), 2)
+      const ways = core.lookup('sip:alice@example.com').map(({ reference }) => core.wayTo(reference))
+      assert.deepEqual(
+        ways.map((way) => [way?.dead, way?.target?.host, way?.target?.port]),
+        [
+          [false, '198.51.100.7', 999],
+          [false, undefined, undefined],
+        ],
+      )
+      assert.equal(core.registrations, 1)
+    })
+  })
+
+  it('lets one REGISTER take the place of all others when it is forced', () => {
+    const { core, clock } = registrar()
+    const flow = new RecordingFlow()
+    const save = (of: RegisterOptions, force = false): Response =>
+      core.save(registerRequest(of), flow.path, flow, null, { force })
+    for (let i = 0; i < 10; i++) save({ contacts: [`<sip:a${i}@h>`], cseq: i + 1 })
+    assert.equal(save({ contacts: ['<sip:new@h>'], cseq: 20 }).status, 403)
+    assert.equal(save({ contacts: ['<sip:new@h>'], cseq: 21 }, true).status, 200)
+    assert.deepEqual(
+      core.lookup('sip:alice@example.com').map(({ uri }) => uri),
+      ['sip:new@h'],
+    )
+    core.close()
+    assert.equal(clock.pendingTimers, 0)
   })
 
   describe('connections', () => {

@@ -5,9 +5,14 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { register } from '../../bench/subjects.ts'
 import { editorConfig } from '../../src/script/editor.ts'
+import { DigestPhone } from '../support/digest-phone.ts'
 import { openPhone, type RealPhone } from '../support/phones.ts'
-import { root, until } from '../support/programs.ts'
+import { missing, root, until } from '../support/programs.ts'
+import { RtpParty } from '../support/rtp.ts'
+import { startRtpengine } from '../support/rtpengine.ts'
+import { SipPeer } from '../support/sip-peer.ts'
 import { startSiphon, type Siphon, type SiphonOptions } from '../support/siphon.ts'
 import type { AnswerStep } from '../../src/cli/soft-call.ts'
 
@@ -48,7 +53,13 @@ async function settles(siphon: Siphon, name: string, value: number): Promise<voi
 describe('examples', () => {
   it('each is run by this file', () => {
     const files = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'))
-    assert.deepEqual(files.sort(), ['monitoring.ts', 'proxy-registrar.ts', 'timer.ts'])
+    assert.deepEqual(files.sort(), [
+      'authenticated-registrar.ts',
+      'media-proxy.ts',
+      'monitoring.ts',
+      'proxy-registrar.ts',
+      'timer.ts',
+    ])
   })
 
   it('proxy-registrar.ts: registers phones, rings all of a user, refuses the rest', async (t) => {
@@ -71,6 +82,37 @@ describe('examples', () => {
     assert.equal(await siphon.metric('calls_routed_total{result="found"}'), 1)
     assert.equal(await siphon.metric('calls_routed_total{result="not_found"}'), 1)
     assert.equal(await siphon.metric('call_branches_sum'), 2)
+  })
+
+  it('authenticated-registrar.ts: users of ours log in, strangers may call them, nobody calls out', async (t) => {
+    const yaml = 'auth: { realm: example.com, users: { alice: secret, bob: builder } }'
+    const siphon = await serve(t, { script: 'authenticated-registrar.ts', yaml })
+    const open = async (user: string, password: string): Promise<DigestPhone> => {
+      const opened = await DigestPhone.open(siphon.sip, { user }, password)
+      t.after(() => opened.close())
+      return opened
+    }
+    const alice = await open('alice', 'secret')
+    const bob = await open('bob', 'builder')
+    const stranger = await open('nobody', 'x')
+    const own = { from: 'sip:bob@example.com', to: 'sip:bob@example.com', headers: ['Expires: 60'] }
+    assert.deepEqual(await bob.ask(bob.request('REGISTER', 'sip:example.com', own)), [401, 200])
+    assert.deepEqual(await stranger.ask(stranger.request('REGISTER', 'sip:example.com', own)), [401, 401])
+
+    const calls = (from: string) => ({ from: `sip:${from}` })
+    const invite = (phone: DigestPhone, to: string, from: string): Promise<number[]> =>
+      phone.ask(phone.request('INVITE', `sip:${to}`, calls(from)))
+    assert.deepEqual(await invite(alice, 'carol@example.com', 'alice@example.com'), [407, 480])
+    assert.deepEqual(await invite(alice, '1@carrier.example', 'alice@example.com'), [403], 'nobody calls out')
+    assert.deepEqual(await invite(bob, 'carol@example.com', 'alice@example.com'), [407, 403], 'not as alice')
+    assert.deepEqual(await invite(stranger, 'carol@example.com', 'who@else.example'), [480], 'from outside')
+    assert.deepEqual(await invite(stranger, '1@carrier.example', 'who@else.example'), [403])
+    assert.deepEqual(
+      await invite(stranger, 'bob@example.com', 'alice@example.com'),
+      [407, 407],
+      'not under our name',
+    )
+    assert.equal(await siphon.sum('siphon_script_errors_total'), 0)
   })
 
   it('monitoring.ts: counts calls, levels and set-up times right over several workers', async (t) => {
@@ -114,6 +156,51 @@ describe('examples', () => {
     for (const record of siphon.records()) assert.deepEqual(record['extra'], { billing_id: 'B-12345' })
     assert.equal(await siphon.sum('siphon_script_errors_total'), 0)
   })
+
+  it(
+    "media-proxy.ts: anchors a call's media, and refuses what it cannot anchor",
+    { skip: missing('rtpengine') },
+    async (t) => {
+      const engine = await startRtpengine({ rtpPorts: [25_000, 25_099] })
+      t.after(() => engine.stop())
+      const one = `{ address: "${engine.address}", timeout_ms: 300 }`
+      const media = `media: { rtpengine: ${one}, health_check_interval_secs: 1 }`
+      const siphon = await serve(t, { script: 'media-proxy.ts', yaml: media })
+      const [alice, bob] = [await SipPeer.open(siphon.sip), await SipPeer.open(siphon.sip)]
+      const [a, b] = [await RtpParty.open(), await RtpParty.open()]
+      t.after(() => [alice, bob, a, b].forEach((party) => party.close()))
+      await register(siphon.sip, 'sip:bob@example.com', bob.contact)
+      bob.onRequest = (request) => {
+        if (request.method === 'BYE') bob.answer(request, 200)
+        if (request.method !== 'INVITE') return
+        b.hear(request.body)
+        const routes = request.headers.all('record-route').map((route) => ['Record-Route', route] as const)
+        bob.answer(request, 200, { headers: routes, body: b.sdp, contentType: 'application/sdp' })
+      }
+      const unknown = a.sdp.replace(' RTP/AVP 0', ' RTP/AVP 96').replace('rtpmap:0 PCMU', 'rtpmap:96 odd')
+      for (const sdp of [undefined, unknown]) {
+        const refused = alice.invite('sip:bob@example.com', sdp === undefined ? {} : { sdp })
+        assert.equal((await refused.final()).status, 488)
+      }
+      const call = alice.invite('sip:bob@example.com', { sdp: a.sdp })
+      const answer = await call.final()
+      a.hear(answer.body)
+      await until('both to hear', () => {
+        a.send('hello')
+        b.send('hello')
+        return a.received.length > 0 && b.received.length > 0
+      })
+      assert.deepEqual(await engine.calls(), [call.callId])
+      assert.equal(await call.bye(answer), 200)
+      await until('no call at rtpengine', async () => (await engine.calls()).length === 0)
+      await settles(siphon, 'media_anchored_total{result="ok"}', 1)
+
+      await engine.process.stop('SIGKILL')
+      await settles(siphon, 'siphon_rtpengine_instances_up', 0)
+      assert.equal((await alice.invite('sip:bob@example.com', { sdp: a.sdp }).final()).status, 503)
+      await settles(siphon, 'media_anchored_total{result="no_instance"}', 1)
+    },
+  )
 
   it('timer.ts: pushes the health of the node', async (t) => {
     const pushes: unknown[] = []

@@ -4,7 +4,7 @@ import { root, start } from '../support/programs.ts'
 import { startSiphon } from '../support/siphon.ts'
 
 const full = process.env['SIPHON_FULL'] === '1'
-const count = full ? 20_000 : 2_000
+const count = full ? 100_000 : 5_000
 
 describe('registrations', () => {
   it(`takes ${count} addresses-of-record, lists them page by page, and forgets whom it is told to`, async () => {
@@ -15,8 +15,10 @@ describe('registrations', () => {
       await tool.exited
       return tool.output()
     }
+    // On a busy machine some are sent twice; each is answered 200 all the same.
+    const all = new RegExp(`\\{'200': ${count}(?:, 'retrans': \\d+)?\\}`)
     try {
-      assert.match(await run(), new RegExp(`\\{'200': ${count}\\}`))
+      assert.match(await run(), all)
       assert.equal(await siphon.metric('siphon_registrations_active'), count)
       const seen = new Set<string>()
       let path: string | null = '/admin/registrations?limit=700'
@@ -34,7 +36,7 @@ describe('registrations', () => {
       }
       assert.equal(await siphon.metric('siphon_registrations_active'), count - 100)
       // Again, from other ports: a second contact each, and an address-of-record is still counted once.
-      assert.match(await run(), new RegExp(`\\{'200': ${count}\\}`))
+      assert.match(await run(), all)
       assert.equal(await siphon.metric('siphon_registrations_active'), count)
     } finally {
       await siphon.stop('SIGKILL')

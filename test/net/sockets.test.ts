@@ -2,18 +2,51 @@ import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { connect, createServer, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
-import { connectTcp, listenTcp, StreamConnection, type StreamListener } from '../../src/net/tcp.ts'
+import { listenStream, type Porter } from '../../src/net/accept.ts'
+import type { Connection, ConnectionListener, Opened } from '../../src/net/connection.ts'
+import { connectTcp } from '../../src/net/tcp.ts'
+import { TlsContexts } from '../../src/net/tls.ts'
 import { MAX_DATAGRAM, UdpEndpoint } from '../../src/net/udp.ts'
+import { WsHandshakes } from '../../src/net/ws.ts'
 import { until } from '../support/programs.ts'
 
 const loopback = { host: '127.0.0.1', port: 0 }
 
-function keeping(): StreamListener & { bytes: string; closed: (string | null)[] } {
+/** Lets everybody in, or nobody. */
+const porter = (open: boolean): Porter => ({
+  stranger: () => undefined,
+  enter: () =>
+    open
+      ? { comesFrom: () => true, admitted: () => undefined, failed: () => undefined, left: () => undefined }
+      : null,
+})
+
+function listenTcp(
+  open: boolean,
+  onOpened: (connection: Connection) => void,
+  listener = keeping(),
+  address = loopback,
+) {
+  return listenStream({
+    protocol: 'tcp',
+    address,
+    balancers: null,
+    tls: new TlsContexts(),
+    ws: new WsHandshakes(),
+    porter: porter(open),
+    listener,
+    onOpened,
+    onError: (error) => assert.fail(error),
+  })
+}
+
+function keeping(): ConnectionListener & { bytes: string; closed: (string | null)[] } {
   const kept = {
     bytes: '',
     closed: [] as (string | null)[],
-    onBytes: (_: StreamConnection, bytes: Buffer) => void (kept.bytes += bytes.toString('latin1')),
-    onClosed: (_: StreamConnection, why: string | null) => void kept.closed.push(why),
+    onBytes: (_: Connection, bytes: Buffer) => void (kept.bytes += bytes.toString('latin1')),
+    onAlive: () => undefined,
+    onClosed: (_: Connection, why: string | null) => void kept.closed.push(why),
   }
   return kept
 }
@@ -21,13 +54,8 @@ function keeping(): StreamListener & { bytes: string; closed: (string | null)[] 
 /** An acceptor, a peer connected to it, and our end. */
 async function pair(t: TestContext) {
   const listener = keeping()
-  const accepted: StreamConnection[] = []
-  const acceptor = await listenTcp(
-    loopback,
-    () => true,
-    (socket) => void accepted.push(new StreamConnection(socket, listener)),
-    (error) => assert.fail(error),
-  )
+  const accepted: Connection[] = []
+  const acceptor = await listenTcp(true, (connection) => void accepted.push(connection), listener)
   const peer: Socket = connect({ ...acceptor.local, allowHalfOpen: true })
   peer.on('error', () => undefined)
   const connection = await until('the connection', () => accepted[0])
@@ -98,12 +126,7 @@ describe('stream connections', () => {
   })
 
   it('are not made for a source that is not admitted', async () => {
-    const acceptor = await listenTcp(
-      loopback,
-      () => false,
-      () => assert.fail('accepted'),
-      () => undefined,
-    )
+    const acceptor = await listenTcp(false, () => assert.fail('accepted'))
     const peer = connect(acceptor.local)
     peer.on('error', () => undefined)
     await until('the refusal', () => peer.closed)
@@ -115,31 +138,22 @@ describe('stream connections', () => {
     await until('to listen', () => server.listening)
     const { port } = server.address() as { port: number }
     const listener = keeping()
-    const calls: (StreamConnection | null)[] = []
-    connectTcp({ host: '127.0.0.1', port }, listener, (c) => void calls.push(c))
+    const calls: Opened[] = []
+    connectTcp({ host: '127.0.0.1', port }, listener, (opened) => void calls.push(opened))
     await until('the end', () => listener.closed.length === 1)
     assert.equal(calls.length, 1)
-    assert.equal(calls[0]?.remote.port, port)
+    const [first] = calls
+    assert.equal(first && 'connection' in first && first.connection.remote.port, port)
     await new Promise((done) => server.close(done))
-    connectTcp({ host: '127.0.0.1', port }, listener, (c) => void calls.push(c))
+    connectTcp({ host: '127.0.0.1', port }, listener, (opened) => void calls.push(opened))
     await until('the failure', () => calls.length === 2)
-    assert.equal(calls[1], null)
+    assert.match(JSON.stringify(calls[1]), /ECONNREFUSED/)
   })
 
   it('reject an address that is taken', async () => {
-    const first = await listenTcp(
-      loopback,
-      () => true,
-      () => undefined,
-      () => undefined,
-    )
+    const first = await listenTcp(true, () => undefined)
     await assert.rejects(
-      listenTcp(
-        first.local,
-        () => true,
-        () => undefined,
-        () => undefined,
-      ),
+      listenTcp(true, () => undefined, keeping(), first.local),
       /EADDRINUSE/,
     )
     await first.close()

@@ -47,6 +47,11 @@ describe('a registration', () => {
         expires: 600,
         received: '192.0.2.1:5060',
         userAgent: 'SIPhon demo phone',
+        ageSecs: 0,
+        path: [],
+        instance: null,
+        regId: null,
+        reference: '1 sip:alice@example.com',
       },
     ])
     clock.advance(600_000)

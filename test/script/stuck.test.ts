@@ -92,7 +92,7 @@ describe('a handler that hurts costs its own call a failure, and calls beside it
     const behind = Array.from({ length: 10 }, () => r.run(doing('relay')))
     const began = performance.now()
     assert.ok((await Promise.all(behind)).every((o) => o.ok))
-    assert.ok(performance.now() - began < 1000)
+    assert.ok(performance.now() - began < 4000)
     void slow
   })
 

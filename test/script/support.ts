@@ -7,17 +7,20 @@ import type { ContactView, Job, LocationView, Outcome } from '../../src/core/ver
 import { createMetricsShared } from '../../src/metrics/shared.ts'
 import { MetricsReader } from '../../src/metrics/reader.ts'
 import type { MetricsMessage } from '../../src/metrics/messages.ts'
+import type { Services } from '../../src/script/conversation.ts'
 import { hostReceiver } from '../../src/script/attach.ts'
 import { ScriptHost, type HostLimits } from '../../src/script/host.ts'
 import { Supervisor, type LoadResult, type SupervisorOptions } from '../../src/script/supervisor.ts'
 import { HeaderFields } from '../../src/sip/message/header-fields.ts'
 import { Request, Response } from '../../src/sip/message/message.ts'
 import type { LogLine, ScriptFailed, ScriptJobDone } from '../../src/spine/facts.ts'
-import { createSpine } from '../../src/spine/spine.ts'
+import { createSpine, type Spine } from '../../src/spine/spine.ts'
 
 export interface RigOptions {
   readonly limits?: Partial<HostLimits>
   readonly contacts?: (uri: string) => readonly ContactView[]
+  /** What the engine does for scripts, given its spine. */
+  readonly services?: (spine: Spine) => Services
   readonly supervisor?: Partial<SupervisorOptions>
 }
 
@@ -65,7 +68,14 @@ export async function rig(t: TestContext, script: string, options: RigOptions = 
     onMetricNames: (names) => reader.retireAllBut(names),
     ...options.supervisor,
   })
-  const host = new ScriptHost({ clock: systemClock, spine, location, limits, control: supervisor })
+  const host = new ScriptHost({
+    clock: systemClock,
+    spine,
+    location,
+    limits,
+    control: supervisor,
+    services: options.services?.(spine) ?? new Map(),
+  })
   const receive = hostReceiver(host, systemClock)
   t.after(async () => {
     host.close()
@@ -74,6 +84,7 @@ export async function rig(t: TestContext, script: string, options: RigOptions = 
   })
   const started: LoadResult = await supervisor.start()
   return {
+    spine,
     folder,
     path,
     host,

@@ -1,23 +1,30 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Outcome } from '../../src/core/verdict.ts'
+import type { ContactView, Outcome } from '../../src/core/verdict.ts'
 import { job, response, rig, until, type Asked } from './support.ts'
 
 const decision = (outcome: Outcome) => {
   assert.ok(outcome.ok, JSON.stringify(outcome))
   return outcome.decision
 }
+const contactView = (of: Partial<ContactView>): ContactView => ({
+  uri: 'sip:alice@192.0.2.1',
+  q: 1,
+  expires: 60,
+  received: '',
+  userAgent: null,
+  ageSecs: 0,
+  path: [],
+  instance: null,
+  regId: null,
+  reference: '7 sip:alice@example.com',
+  ...of,
+})
 const verdict = (outcome: Outcome) => decision(outcome).verdict
 
 describe('a script decides by what its handlers return', () => {
   it('the script of the contract', async (t) => {
-    const alice = {
-      uri: 'sip:alice@10.0.0.5:5062',
-      q: 1,
-      expires: 60,
-      received: '10.0.0.5:5062',
-      userAgent: null,
-    }
+    const alice = contactView({ uri: 'sip:alice@10.0.0.5:5062', received: '10.0.0.5:5062' })
     const r = await rig(
       t,
       `import { proxy, registrar, metrics, cdr, log, timer } from 'siphon'
@@ -43,7 +50,12 @@ describe('a script decides by what its handlers return', () => {
     assert.deepEqual(verdict(await r.run(job({ method: 'BYE', toTag: 'b' }))), { do: 'relay', target: null })
     const found = decision(await r.run(job({ uri: 'sip:alice@example.com' })))
     assert.deepEqual(found, {
-      verdict: { do: 'fork', targets: ['sip:alice@10.0.0.5:5062'], strategy: 'parallel' },
+      verdict: {
+        do: 'fork',
+        targets: ['sip:alice@10.0.0.5:5062'],
+        contacts: ['7 sip:alice@example.com'],
+        strategy: 'parallel',
+      },
       edits: [],
       recordRoute: true,
       cdr: '{"billing_id":"B-12345"}',
@@ -87,7 +99,7 @@ describe('a script decides by what its handlers return', () => {
       {
         contacts: (uri) =>
           uri === 'sip:zo\xc3\xab@example.com'
-            ? [{ uri: 'sip:zo\xc3\xab@192.0.2.9', q: 1, expires: 9, received: '', userAgent: 'x' }]
+            ? [contactView({ uri: 'sip:zo\xc3\xab@192.0.2.9', expires: 9, userAgent: 'x' })]
             : [],
       },
     )

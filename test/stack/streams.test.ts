@@ -40,6 +40,7 @@ function lab(): { clock: FakeClock; table: StreamTable; open(host?: string, port
   return { clock, table, open }
 }
 
+const PEER = { protocol: 'tcp', host: '192.0.2.1', port: 40_000 } as const
 const message = 'OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n'
 
 describe('deadlines of stream connections', () => {
@@ -99,7 +100,7 @@ describe('deadlines of stream connections', () => {
     clock.advance(2_000)
     table.giveUp(peer.stream, true)
     table.giveUp(peer.stream, true)
-    assert.equal(table.to('192.0.2.1', 40_000), undefined)
+    assert.equal(table.to(PEER), undefined)
     for (let second = 0; second < 20 && table.size > 0; second++) {
       peer.hear('more of it')
       clock.advance(1_000)
@@ -117,15 +118,15 @@ describe('deadlines of stream connections', () => {
 })
 
 describe('the table of stream connections', () => {
-  it('counts by source and in all, and leaves no timer and no entry behind', () => {
+  it('counts by protocol and in all, and leaves no timer and no entry behind', () => {
     const { clock, table, open } = lab()
     const streams = [open('192.0.2.1', 1), open('192.0.2.1', 2), open('192.0.2.2', 1)].map((o) => o.stream)
-    assert.deepEqual([table.size, table.countFrom('192.0.2.1'), table.countFrom('192.0.2.2')], [3, 2, 1])
+    assert.deepEqual([table.size, table.count('tcp'), table.count('tls')], [3, 3, 0])
     for (const stream of streams) {
       table.remove(stream)
       table.remove(stream)
     }
-    assert.deepEqual([table.size, table.countFrom('192.0.2.1'), table.countFrom('192.0.2.2')], [0, 0, 0])
+    assert.deepEqual([table.size, table.count('tcp'), table.count('tls')], [0, 0, 0])
     assert.equal(clock.pendingTimers, 0)
   })
 
@@ -134,8 +135,8 @@ describe('the table of stream connections', () => {
     const older = open().stream
     const newer = open().stream
     table.remove(older)
-    assert.equal(table.to('192.0.2.1', 40_000), newer)
+    assert.equal(table.to(PEER), newer)
     table.remove(newer)
-    assert.equal(table.to('192.0.2.1', 40_000), undefined)
+    assert.equal(table.to(PEER), undefined)
   })
 })

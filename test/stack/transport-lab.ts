@@ -2,6 +2,8 @@ import { createSocket } from 'node:dgram'
 import { connect, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { Address } from '../../src/base/address.ts'
+import type { NextHops } from '../../src/base/next-hop.ts'
+import type { TlsMaterial } from '../../src/net/tls.ts'
 import type { Message, Request } from '../../src/sip/message/message.ts'
 import { createSpine, type Spine } from '../../src/spine/spine.ts'
 import type { Flow } from '../../src/stack/transport.ts'
@@ -26,7 +28,12 @@ export interface TransportLab {
 /** The transport layer on real loopback sockets, with time in the test's hands. */
 export async function transportLab(
   t: TestContext,
-  options: { limits?: TransportLimits; advertise?: { host: string; port: number } } = {},
+  options: {
+    limits?: TransportLimits
+    tls?: TlsMaterial
+    advertise?: { host: string; port: number }
+    nextHops?: NextHops
+  } = {},
 ): Promise<TransportLab> {
   const clock = new FakeClock()
   const spine = createSpine(() => undefined)
@@ -39,6 +46,8 @@ export async function transportLab(
     identifiers: countingIdentifiers(),
     spine,
     ...(options.limits ? { limits: options.limits } : {}),
+    tls: options.tls ?? null,
+    ...(options.nextHops ? { nextHops: options.nextHops } : {}),
     onMessage: (message, flow) => void got.push({ message, flow }),
     onFlowClosed: (_flow, error) => void closed.push(error),
   })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
+import type { Hop, HopTarget, NextHops } from '../../src/base/next-hop.ts'
 import { buildResponse } from '../../src/sip/message/build.ts'
 import type { Request } from '../../src/sip/message/message.ts'
 import type { Flow } from '../../src/stack/transport.ts'
@@ -92,6 +93,43 @@ describe('RFC 3261 §18.2.2: where responses go', () => {
     const back = await new Promise<Flow | null>((done) => lab.layer.responseFlow(message, flow, done))
     assert.deepEqual(back?.path.remote, { host: '127.0.0.1', port })
     assert.notEqual(back, flow)
+  })
+})
+
+describe('RFC 3263 §5: a response whose connection is gone and whose source takes no new one', () => {
+  const gone = async (t: TestContext, sentBy: string) => {
+    const server = createServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1')
+    t.after(() => server.close())
+    await until('to listen', () => server.listening)
+    const { port } = server.address() as { port: number }
+    const asked: Hop[] = []
+    const nextHops: NextHops = {
+      find: (hop, then) => {
+        asked.push(hop)
+        const at = (to: number): HopTarget => ({ protocol: 'tcp', host: '127.0.0.1', port: to })
+        // The first is closed.
+        then({ ok: true, targets: [at(1), at(port)] })
+      },
+    }
+    const lab = await transportLab(t, { nextHops })
+    const peer = await tcpPeer(t, lab.tcp)
+    peer.send(options(`SIP/2.0/TCP ${sentBy}`))
+    const { message, flow } = await lab.request()
+    peer.socket.destroy()
+    await until('the end', () => lab.closed.length === 1)
+    const back = await new Promise<Flow | null>((done) => lab.layer.responseFlow(message, flow, done))
+    return { asked, port, back }
+  }
+
+  it('goes to the first that can be reached of what the sent-by names', async (t) => {
+    const { asked, port, back } = await gone(t, 'phone.example:1')
+    assert.deepEqual(asked, [{ host: 'phone.example', port: 1, protocol: 'tcp', secure: false }])
+    assert.deepEqual(back?.path.remote, { host: '127.0.0.1', port })
+  })
+
+  it('goes nowhere when the sent-by is an address: nobody aims our responses at another', async (t) => {
+    const { asked, back } = await gone(t, '127.0.0.9:1')
+    assert.deepEqual([asked, back], [[], null])
   })
 })
 
@@ -217,8 +255,8 @@ describe('connections', () => {
   })
 
   for (const [what, limits] of [
-    ['each source', { maxConnections: 100, maxConnectionsPerSource: 2 }],
-    ['all', { maxConnections: 2, maxConnectionsPerSource: 100 }],
+    ['each source', { maxConnections: 100, maxConnectionsPerSource: 2, maxHandshakes: 100 }],
+    ['all', { maxConnections: 2, maxConnectionsPerSource: 100, maxHandshakes: 100 }],
   ] as const) {
     it(`over the limit of ${what} are closed at once; one that ends makes room`, async (t) => {
       const lab = await transportLab(t, { limits })

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** A self-signed certificate for an address, made by openssl; null when that is not installed. */
+/** A self-signed certificate for an address and the name, made by openssl; null when that is not installed. */
 export function certificate(dir: string, name: string, ip: string) {
   const certFile = join(dir, `${name}.pem`)
   const keyFile = join(dir, `${name}.key`)
@@ -21,7 +21,7 @@ export function certificate(dir: string, name: string, ip: string) {
     '-subj',
     `/CN=${name}`,
     '-addext',
-    `subjectAltName=IP:${ip}`,
+    `subjectAltName=IP:${ip},DNS:${name}`,
     '-keyout',
     keyFile,
     '-out',

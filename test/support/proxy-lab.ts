@@ -8,6 +8,7 @@ import type { Decision, HandlerKind, Job, Router, Verdict } from '../../src/core
 import type { CallDecided, CallRecord } from '../../src/spine/facts.ts'
 import { TransactionLayer } from '../../src/stack/transaction-layer.ts'
 import { lab, type Lab, type LabOptions } from './lab.ts'
+import { tableOfHops } from './next-hops.ts'
 import type { Phone } from './phone.ts'
 
 export interface ProxyLabOptions extends LabOptions {
@@ -16,6 +17,8 @@ export interface ProxyLabOptions extends LabOptions {
   /** How long the script thinks, ms. */
   readonly thinks?: number
   readonly timerCMs?: number
+  /** Addresses by name. */
+  readonly names?: Readonly<Record<string, readonly string[]>>
 }
 
 export interface ProxyLab extends Lab {
@@ -81,7 +84,11 @@ export function proxyLab(options: ProxyLabOptions = {}): ProxyLab {
     layer: () => layer,
     router,
     own,
-    resolver: { resolve: (_host, then) => void clock.startTimer(0, () => then([])) },
+    spine,
+    resolver: tableOfHops(
+      (name) => options.names?.[name] ?? [],
+      (answer) => void clock.startTimer(0, answer),
+    ),
     flowFor: () => undefined,
     ...(options.timerCMs === undefined ? {} : { timerCMs: options.timerCMs }),
   })

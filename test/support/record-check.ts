@@ -30,7 +30,7 @@ export interface ExpectedRecord {
 const FIELDS =
   'id node kind call_id from_uri to_uri ruri method timestamp_start timestamp_answer timestamp_end duration_secs ' +
   'setup_secs response_code source_ip source_port destination_ip destination_port transport user_agent auth_user ' +
-  'disconnect_initiator sip_reason legs extra'
+  'disconnect_initiator sip_reason legs media extra'
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 
 /** Asserts that a record has every field of the contract and says what is expected. */
@@ -47,6 +47,7 @@ export function assertRecord(record: Record<string, unknown>, expected: Expected
     auth_user: null,
     extra: null,
     legs: [],
+    media: null,
     ...said,
   }
   const is = Object.fromEntries(Object.keys(stated).map((key) => [key, record[key]]))

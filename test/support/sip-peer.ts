@@ -14,6 +14,8 @@ type Wire = { readonly port: number; send(bytes: Buffer): void; close(): void }
 export interface InviteOptions {
   readonly headers?: readonly string[]
   readonly callId?: string
+  /** Carried as application/sdp. */
+  readonly sdp?: string
 }
 
 let count = 0
@@ -86,7 +88,7 @@ export class SipPeer {
   }
 
   /** Calls. The caller drives the rest. */
-  invite(uri: string, { headers = [], callId }: InviteOptions = {}): OutgoingInvite {
+  invite(uri: string, { headers = [], callId, sdp }: InviteOptions = {}): OutgoingInvite {
     const id = `${process.pid}-${++count}`
     const invite = this.request('INVITE', uri, [
       `From: "Tester" <sip:tester@example.com>;tag=${id}`,
@@ -96,6 +98,10 @@ export class SipPeer {
       'User-Agent: test peer/1',
       ...headers,
     ])
+    if (sdp !== undefined) {
+      invite.body = sdp
+      invite.headers.append('Content-Type', 'application/sdp')
+    }
     const call = new OutgoingInvite(this, invite)
     this.send(invite)
     return call

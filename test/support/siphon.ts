@@ -10,6 +10,8 @@ import { root, start, until, type Running } from './programs.ts'
 export interface SiphonOptions {
   /** A file of `examples/`, or the text of a script. Default: the quick start. */
   readonly script?: string
+  /** More of the listen block: `tls: ["127.0.0.1:5061"]`. */
+  readonly listen?: string
   /** YAML blocks beside listen, domain, metrics, admin; `FOLDER` stands for the test's own folder. */
   readonly yaml?: string
   /** Added to the `script:` block: `{ sync_pool_max: 2 }`. */
@@ -76,7 +78,7 @@ export async function startSiphon(options: SiphonOptions = {}): Promise<Siphon> 
     : 'cdr: { enabled: true, backend: file, file: { path: cdr.jsonl } }\n'
   writeFileSync(
     config,
-    `listen: { udp: ["127.0.0.1:${sip}"], tcp: ["127.0.0.1:${sip}"] }
+    `listen: { udp: ["127.0.0.1:${sip}"], tcp: ["127.0.0.1:${sip}"]${options.listen ? `, ${options.listen}` : ''} }
 domain: { local: ["127.0.0.1", "example.com"] }
 script: ${scriptBlock}
 metrics: { prometheus: { listen: "127.0.0.1:${metricsPort}" } }
@@ -193,26 +195,29 @@ export function requestText(
 /** A bare UDP socket that sends what it is told and keeps what comes. */
 export class RawPhone {
   readonly received: string[] = []
+  readonly host: string
   readonly port: number
   readonly #socket
 
   private constructor(socket: ReturnType<typeof createSocket>) {
     this.#socket = socket
+    this.host = socket.address().address
     this.port = socket.address().port
     socket.on('message', (m) => this.received.push(m.toString('latin1')))
   }
 
-  static open(): Promise<RawPhone> {
+  /** @param host one of our loopback addresses */
+  static open(host = '127.0.0.1'): Promise<RawPhone> {
     const socket = createSocket('udp4')
     return new Promise((done, fail) => {
       socket.once('error', fail)
-      socket.bind(0, '127.0.0.1', () => done(new RawPhone(socket)))
+      socket.bind(0, host, () => done(new RawPhone(socket)))
     })
   }
 
   send(text: string, port: number): void {
     this.#socket.send(
-      Buffer.from(text.replaceAll('OWN', `127.0.0.1:${this.port}`), 'latin1'),
+      Buffer.from(text.replaceAll('OWN', `${this.host}:${this.port}`), 'latin1'),
       port,
       '127.0.0.1',
     )

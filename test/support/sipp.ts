@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { root, start, type Running } from './programs.ts'
 
 /** sipp as caller and callee. */
@@ -39,7 +39,7 @@ export function startCallee(
   return start(
     'sipp',
     [
-      ...['-sf', join(scenarios, options.scenario ?? 'uas.xml'), '-i', '127.0.0.1', '-p', String(port)],
+      ...['-sf', resolve(scenarios, options.scenario ?? 'uas.xml'), '-i', '127.0.0.1', '-p', String(port)],
       ...['-nostdin', '-default_behaviors', '-abortunexp', '-buff_size', '4194304'],
       ...(options.extra ?? []),
     ],
@@ -54,7 +54,7 @@ export async function runCaller(options: CallerOptions): Promise<CallerResult> {
     'sipp',
     [
       options.target,
-      ...['-sf', join(scenarios, options.scenario ?? 'uac.xml'), '-s', options.service ?? 'service'],
+      ...['-sf', resolve(scenarios, options.scenario ?? 'uac.xml'), '-s', options.service ?? 'service'],
       ...['-i', '127.0.0.1', '-p', String(options.localPort)],
       ...['-r', String(options.rate), '-m', String(options.calls), '-d', String(options.holdMs ?? 100)],
       ...['-l', String(Math.max(1_000, Math.ceil(options.rate * ((options.holdMs ?? 100) / 1000 + 5))))],

@@ -131,12 +131,17 @@ export class Gateways {
     )
   }
 
+  /** A request goes there now. @param key of `memberKey` */
+  sent(key: string): void {
+    this.#members.get(key)?.health.chosen(this.#clock.now())
+  }
+
   /** The first response above 100 to a forwarded request came after `ms`. @param key of `memberKey` */
   responded(key: string, status: number, ms: number): void {
     const member = this.#members.get(key)
     if (member === undefined) return
     this.#spine.gatewayResponded.publish({ ...named(member), ms })
-    if (status !== 503) this.#change(member, `answered a request`, () => member.health.served())
+    if (status !== 503) this.#change(member, 'answered a request', () => member.health.served())
   }
 
   /** A forwarded request is over, as far as this gateway is concerned. */

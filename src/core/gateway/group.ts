@@ -79,7 +79,8 @@ export class Group {
   /** Those that may be used now, in the order to try them. */
   list(wish: Wish, now: number): readonly Member[] {
     const members = inOrder(this.#usable(wish, now), this.settings.algorithm, wish.key)
-    for (const { health } of members) health.chosen(now)
+    // The others may never be tried: they are chosen when a request goes there.
+    members[0]?.health.chosen(now)
     return members
   }
 

@@ -20,6 +20,10 @@ export interface AdminPort {
   removeRegistration(aor: string): Promise<string | null>
   /** Live calls, as `registrations`. */
   calls(page: PageRequest): Promise<Page<LiveCall>>
+  /** Bans in force, the oldest first; pages as `registrations`. */
+  bans(page: PageRequest): Promise<Page<BannedSource>>
+  /** `ip`: an address or a source as `bans` names it. The source that may send again; null when it was not banned. */
+  liftBan(ip: string): Promise<string | null>
   /** `proxied`: a proxy is no party of the call and cannot end it. */
   hangUp(id: string): Promise<'hung_up' | 'not_found' | 'proxied'>
 }
@@ -52,6 +56,26 @@ export interface RegisteredContact {
   /** `ip:port` the REGISTER came from. */
   readonly received: string | null
   readonly user_agent: string | null
+  /** `urn:uuid:…` of the device, and the flow among those it has (RFC 5626). */
+  readonly instance?: string
+  readonly reg_id?: number
+  /** Topmost first (RFC 3327). */
+  readonly path?: readonly string[]
+}
+
+export interface BannedSource {
+  /** An IPv4 address, or an IPv6 /64. */
+  readonly ip: string
+  /** `rate_limit`, `failed_auth`, or a script's own words. */
+  readonly reason: string
+  /** RFC 3339. */
+  readonly since: string
+  /** Whole seconds. */
+  readonly expires_remaining: number
+  /** The weights that led to the ban; 0 for other reasons. */
+  readonly score: number
+  /** Messages and connections refused since. */
+  readonly drops: number
 }
 
 export interface LiveCall {

@@ -146,6 +146,34 @@ export function addRoutes(
       return { status: 'hung_up' as const, id: req.params.id }
     },
   )
+  app.get(
+    '/admin/bans',
+    {
+      schema: {
+        summary: 'Banned sources; pages as of registrations',
+        ...reads,
+        querystring: schemas.page,
+        response: { 200: z.array(schemas.ban), 400: problem, 503: problem },
+      },
+    },
+    (req, reply) => sendList(reply, '/admin/bans', req.query as PageQuery, (page) => port.bans(page)),
+  )
+  api.delete(
+    '/admin/bans/:ip',
+    {
+      schema: {
+        summary: 'Lift a ban, whatever it is for',
+        ...writes,
+        params: schemas.ipParameter,
+        response: { 200: schemas.lifted, 401: problem, 404: problem, 503: problem },
+      },
+    },
+    async (req) => {
+      const ip = await inTime(port.liftBan(req.params.ip))
+      if (ip === null) throw new ProblemError(404, 'This source is not banned.')
+      return { status: 'lifted' as const, ip }
+    },
+  )
   api.get('/admin/openapi.json', { schema: { hide: true } }, (_req, reply) =>
     reply
       .type('application/json')

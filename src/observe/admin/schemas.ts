@@ -17,6 +17,9 @@ export const contact = z.object({
   expires_remaining: z.int().min(0).meta({ description: 'Seconds.' }),
   received: z.string().nullable().meta({ description: 'ip:port the REGISTER came from.' }),
   user_agent: z.string().nullable(),
+  instance: z.string().optional().meta({ description: 'Device, urn:uuid:… (RFC 5626).' }),
+  reg_id: z.int().optional().meta({ description: 'Its flow (RFC 5626).' }),
+  path: z.array(z.string()).readonly().optional().meta({ description: 'Routes to it (RFC 3327).' }),
 })
 
 export const registration = z.object({ aor: z.string(), contacts: z.array(contact.omit({ aor: true })) })
@@ -34,6 +37,17 @@ export const call = z.object({
 })
 
 export const hungUp = z.object({ status: z.literal('hung_up'), id: z.string() })
+
+export const ban = z.object({
+  ip: z.string().meta({ description: 'An IPv4 address, or an IPv6 /64.' }),
+  reason: z.string().meta({ description: "rate_limit, failed_auth, or a script's own words." }),
+  since: z.string().meta({ description: 'RFC 3339, UTC.' }),
+  expires_remaining: z.int().min(0).meta({ description: 'Seconds.' }),
+  score: z.int().min(0).meta({ description: 'Weights that led to the ban; 0 for other reasons.' }),
+  drops: z.int().min(0).meta({ description: 'Messages and connections refused since.' }),
+})
+
+export const lifted = z.object({ status: z.literal('lifted'), ip: z.string() })
 
 export const problem = z
   .object({ type: z.string(), title: z.string(), status: z.int(), detail: z.string() })
@@ -57,6 +71,10 @@ export const aorParameter = z.object({
     .min(1)
     .max(1024)
     .meta({ description: 'Address-of-record; with or without sip:, percent-encoded or not.' }),
+})
+
+export const ipParameter = z.object({
+  ip: z.string().min(2).max(64).meta({ description: 'IP address; of an IPv6 address, its /64 is meant.' }),
 })
 
 export const idParameter = z.object({ id: z.string().min(1).max(512) })

@@ -1,4 +1,4 @@
-import type { CallRecord } from '../../spine/facts.ts'
+import type { CallRecord, MediaFigures, MediaLegFigures } from '../../spine/facts.ts'
 
 /**
  * A call record as one line of JSON, without the line's end. Whatever a peer put into a field, the line is one line for any
@@ -31,9 +31,21 @@ export function recordLine(r: CallRecord, node: string): string {
     disconnect_initiator: r.disconnectInitiator,
     sip_reason: decodeOrNull(r.sipReason),
     legs: r.legs.map(decode),
+    media: mediaOf(r.media ?? null),
     extra: parseExtra(r.extra),
   })
   return RISKY.test(json) ? json.replace(EACH_RISKY, escape) : json
+}
+
+/** Figures of the media engine, under the names of a record. Null when it carried none, or did not say. */
+function mediaOf(media: MediaFigures | null): unknown {
+  if (media === null) return null
+  const { instance, codec, caller, callee } = media
+  return { instance, codec: decodeOrNull(codec), caller: legOf(caller), callee: legOf(callee) }
+}
+
+function legOf({ packets, bytes, errors, lossPercent, jitterMs, mos }: MediaLegFigures): unknown {
+  return { packets, bytes, errors, loss_percent: lossPercent, jitter_ms: jitterMs, mos }
 }
 
 /** Milliseconds of wall time as RFC 3339 in UTC; null for null and for what is not a time. */

@@ -34,6 +34,10 @@ export function attachLogTap(spine: Spine, clock: Clock, push: (line: LogLine) =
       transport: path.protocol,
     })
   })
+  spine.mediaEngineMoved.subscribe(({ address, up, why }) => {
+    if (up) say('info', 'media', `rtpengine ${address} is up`)
+    else say('warn', 'media', `rtpengine ${address} is down: ${why}`)
+  })
   spine.registrationChanged.subscribe(({ event, aor, contact }) => {
     say('debug', 'registrar', event, { aor, contact })
   })

@@ -15,6 +15,20 @@ export interface Levels {
   } | null
   readonly dialogSessions: number | null
   readonly registrations: number | null
+  readonly contacts: number | null
+  /** Subscriptions to registrations (RFC 3680). */
+  readonly subscriptions: number | null
+  /** Contacts that are pinged through their NAT. */
+  readonly natContacts: number | null
+  /** What keeps registrations over a restart. */
+  readonly registrarStore: {
+    readonly restored: number
+    readonly pending: number
+    readonly written: number
+    readonly failures: number
+    readonly dropped: number
+    readonly up: boolean
+  } | null
   readonly cdrSessions: number | null
   readonly transactions: {
     readonly inviteClient: number
@@ -23,9 +37,14 @@ export interface Levels {
     readonly nonInviteServer: number
   } | null
   readonly dialogs: number | null
-  /** Open connections of every transport that has a listener. */
+  /** Open connections of every stream transport. */
   readonly connections: readonly (readonly [transport: Protocol, open: number])[] | null
+  /** Until when each certificate that we show is valid, seconds since 1970. */
+  readonly certificates: readonly (readonly [serverName: string, notAfter: number])[]
   readonly calls: number | null
+  /** Sources banned now, by whatever. */
+  readonly bannedIps: number | null
+  readonly dnsCacheEntries: number | null
   readonly scriptGeneration: number | null
   readonly ownRequestsPending: number | null
   readonly scriptTimers: number | null
@@ -40,6 +59,9 @@ export interface Levels {
   /** Every outcome, 0 included; ever rising. */
   readonly hepPackets: readonly (readonly [outcome: string, packets: number])[] | null
   readonly hepConnected: boolean | null
+  readonly mediaSessions: number | null
+  /** Every instance that is configured. */
+  readonly mediaInstances: readonly (readonly [address: string, up: boolean])[] | null
 }
 
 /** Declares the metrics that are levels of the server: read when scraped, by asking `levels` (null: none known yet). */
@@ -64,9 +86,49 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
     'Addresses-of-record with an unexpired contact',
     (l) => l.registrations,
   )
+  gauge('siphon_registration_contacts_active', 'Unexpired contacts of all users', (l) => l.contacts)
+  gauge(
+    'siphon_reg_subscriptions_active',
+    'Subscriptions to registrations (RFC 3680)',
+    (l) => l.subscriptions,
+  )
+  gauge('siphon_nat_contacts_active', 'Contacts that are pinged through their NAT', (l) => l.natContacts)
+  gauge(
+    'siphon_registrations_restored',
+    'Contacts put back from the registration file at the last start',
+    (l) => l.registrarStore?.restored ?? 0,
+  )
+  gauge(
+    'siphon_registrar_store_pending',
+    'Changes of registrations that wait to be written',
+    (l) => l.registrarStore?.pending ?? 0,
+  )
+  gauge('siphon_registrar_store_up', '1 while the registration file can be written, otherwise 0', (l) =>
+    l.registrarStore === null ? null : Number(l.registrarStore.up),
+  )
+  reader.counterFrom(
+    'siphon_registrar_store_changes_total',
+    'Changes of registrations for the registration file, by what became of them',
+    ['outcome'],
+    () => {
+      const { written = 0, dropped = 0 } = levels()?.registrarStore ?? {}
+      return [
+        [{ outcome: 'written' }, written],
+        [{ outcome: 'dropped' }, dropped],
+      ]
+    },
+  )
+  reader.counterFrom(
+    'siphon_registrar_store_failures_total',
+    'Attempts to open or write the registration file that failed',
+    [],
+    () => levels()?.registrarStore?.failures ?? 0,
+  )
   gauge('siphon_cdr_sessions', 'Calls a CDR is open for', (l) => l.cdrSessions)
   gauge('siphon_dialogs_active', 'Dialogs the server knows now', (l) => l.dialogs)
+  gauge('siphon_banned_ips', 'Sources banned now: addresses, and /64 networks of IPv6', (l) => l.bannedIps)
   gauge('siphon_calls_active', 'Call attempts and calls in progress', (l) => l.calls)
+  gauge('siphon_dns_cache_entries', 'Answers of name servers remembered now', (l) => l.dnsCacheEntries)
   gauge(
     'siphon_script_generation',
     'Script loads that took over since start: the first is 1',
@@ -97,6 +159,19 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
   gauge('siphon_hep_connected', '1 while HEP packets can be sent, otherwise 0', (l) =>
     l.hepConnected === null ? null : Number(l.hepConnected),
   )
+  gauge('siphon_rtpengine_instances', 'Instances of rtpengine configured', (l) => l.mediaInstances?.length)
+  gauge(
+    'siphon_rtpengine_instances_up',
+    'Instances of rtpengine that answer',
+    (l) => l.mediaInstances?.filter(([, up]) => up).length,
+  )
+  gauge('siphon_media_sessions_active', 'Calls with media at an rtpengine', (l) => l.mediaSessions)
+  reader.gaugeFrom(
+    'siphon_rtpengine_instance_up',
+    '1 while the instance answers, otherwise 0',
+    ['address'],
+    () => labelled(levels()?.mediaInstances, ([address, up]) => [{ address }, Number(up)]),
+  )
   reader.gaugeFrom(
     'siphon_transactions_active',
     'Transactions that have not terminated, by kind',
@@ -114,6 +189,12 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
   )
   reader.gaugeFrom('siphon_connections_active', 'Open connections, by transport', ['transport'], () =>
     labelled(levels()?.connections, ([transport, open]) => [{ transport }, open]),
+  )
+  reader.gaugeFrom(
+    'siphon_tls_certificate_expiry_seconds',
+    'When the certificate for a server name ends, in seconds since 1970',
+    ['server_name'],
+    () => labelled(levels()?.certificates, ([server_name, notAfter]) => [{ server_name }, notAfter]),
   )
   reader.gaugeFrom('siphon_cdr_queue_depth', 'CDRs that wait for their sink', ['sink'], () =>
     labelled(levels()?.cdrQueues, ([sink, waiting]) => [{ sink }, waiting]),

@@ -2,6 +2,8 @@ import type { Protocol } from '../../base/address.ts'
 import type { CounterSeries } from '../../metrics/series.ts'
 import type { Counter, MetricsWriter } from '../../metrics/writer.ts'
 import type { CallResult, ScriptFailureReason } from '../../spine/facts.ts'
+import { tapAuth } from './auth-tap.ts'
+import { tapSecurity } from './security-tap.ts'
 import type { Spine } from '../../spine/spine.ts'
 import { tapGateways } from './gateway-tap.ts'
 
@@ -56,6 +58,7 @@ export const FAILURE_REASONS: readonly ScriptFailureReason[] = [
   'no_handler',
   'worker_lost',
   'bad_verdict',
+  'auth_ignored',
 ]
 
 /** From a proxied call's few milliseconds to the ringing that timer C ends. Seconds. */
@@ -67,6 +70,24 @@ export const DURATION_BUCKETS: readonly number[] = [1, 5, 10, 30, 60, 120, 300, 
 export const HANDLER_BUCKETS: readonly number[] = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ]
+
+/** Commands of every call; the rarer ones appear when first used. */
+export const MEDIA_COMMANDS: readonly string[] = ['ping', 'offer', 'answer', 'query', 'delete']
+export const MEDIA_OUTCOMES: readonly string[] = ['ok', 'error', 'timeout', 'malformed']
+/** On one machine a command takes less than a millisecond. Seconds. */
+export const MEDIA_BUCKETS: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
+]
+/** From a name server next door to the deadline of a search. Seconds. */
+export const DNS_BUCKETS: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+]
+export const DNS_TYPES = ['A', 'AAAA', 'SRV', 'NAPTR'] as const
+export const DNS_OUTCOMES = ['found', 'none', 'error', 'timeout'] as const
+export const FAILOVER_REASONS = ['timeout', 'transport', '503'] as const
+
+/** TLS as a client needs no listener. */
+const HANDSHAKING: readonly Protocol[] = ['tls', 'ws', 'wss']
 
 export interface TapOptions {
   /** Transports with a listener: their series are there at 0 from the start. udp and tcp unless told. */
@@ -80,6 +101,11 @@ export function attachMetricsTap(spine: Spine, writer: MetricsWriter, options: T
   tapCalls(spine, writer)
   tapScript(spine, writer)
   tapGateways(spine, writer)
+  tapAuth(spine, writer)
+  tapMedia(spine, writer)
+  tapSecurity(spine, writer, transports)
+  tapRegistrations(spine, writer)
+  tapNextHops(spine, writer)
 }
 
 function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly Protocol[]): void {
@@ -109,6 +135,13 @@ function tapMessages(spine: Spine, writer: MetricsWriter, transports: readonly P
   const malformedOn = perTransport(transports, (transport) => malformed.labels({ transport }))
   spine.messageFaulted.subscribe(({ path }) => malformedOn(path.protocol).inc())
 
+  const handshakes = writer.counter(
+    'siphon_handshake_failures_total',
+    'TLS and WebSocket handshakes that came to nothing, in either direction',
+    { labels: ['transport'] },
+  )
+  const failedOn = perTransport(HANDSHAKING, (transport) => handshakes.labels({ transport }))
+  spine.handshakeFailed.subscribe(({ protocol }) => failedOn(protocol).inc())
   const repeats = writer.counter(
     'siphon_retransmissions_total',
     'Messages that were repetitions: absorbed when received, or sent again by a timer',
@@ -185,6 +218,111 @@ function tapScript(spine: Spine, writer: MetricsWriter): void {
   spine.scriptFailed.subscribe(({ handler, reason }) => errors.labels({ handler, reason }).inc())
 }
 
+function tapMedia(spine: Spine, writer: MetricsWriter): void {
+  const requests = writer.counter(
+    'siphon_rtpengine_requests_total',
+    'Commands to rtpengine that have ended',
+    {
+      labels: ['command', 'outcome'],
+    },
+  )
+  const seconds = writer.histogram(
+    'siphon_rtpengine_request_seconds',
+    'First sending of a command to its answer; commands without one are not in it',
+    { buckets: MEDIA_BUCKETS },
+  )
+  for (const command of MEDIA_COMMANDS) {
+    for (const outcome of MEDIA_OUTCOMES) requests.labels({ command, outcome })
+  }
+  spine.mediaCommandDone.subscribe(({ command, outcome, ms }) => {
+    requests.labels({ command: command.replaceAll(' ', '_').toLowerCase(), outcome }).inc()
+    if (outcome !== 'timeout') seconds.observe(ms / 1000)
+  })
+}
+
+const REGISTRATION_EVENTS = ['registered', 'refreshed', 'deregistered', 'expired'] as const
+export const REGISTRATION_ENDS = [
+  'request',
+  'expired',
+  'operator',
+  'script',
+  'flow_closed',
+  'no_answer',
+] as const
+const KEEPALIVES = [
+  ['crlf', 'answered'],
+  ['stun', 'answered'],
+  ['stun', 'failed'],
+  ['crlf', 'sent'],
+  ['crlf', 'failed'],
+  ['null', 'sent'],
+  ['null', 'failed'],
+  ['options', 'sent'],
+  ['options', 'answered'],
+  ['options', 'failed'],
+] as const
+
+function tapRegistrations(spine: Spine, writer: MetricsWriter): void {
+  const changes = writer.counter('siphon_registration_changes_total', 'Contacts that changed, by event', {
+    labels: ['event'],
+  })
+  const ends = writer.counter('siphon_registration_ends_total', 'Contacts that ended, by reason', {
+    labels: ['reason'],
+  })
+  const changed = perKnown(changes, 'event', REGISTRATION_EVENTS)
+  const ended = perKnown(ends, 'reason', REGISTRATION_ENDS)
+  spine.registrationChanged.subscribe(({ event, reason }) => {
+    changed(event).inc()
+    if (event === 'deregistered' || event === 'expired') ended(reason).inc()
+  })
+  const pings = writer.counter(
+    'siphon_nat_keepalives_total',
+    'Keep-alives of both sides, by method and outcome',
+    {
+      labels: ['method', 'outcome'],
+    },
+  )
+  const kept = new Map<string, CounterSeries>()
+  for (const [method, outcome] of KEEPALIVES)
+    kept.set(`${method} ${outcome}`, pings.labels({ method, outcome }))
+  spine.keptAlive.subscribe(({ method, outcome }) => kept.get(`${method} ${outcome}`)?.inc())
+  const notifies = writer.counter('siphon_notifies_total', 'NOTIFYs sent, by event package and outcome', {
+    labels: ['event', 'outcome'],
+  })
+  const notified = perKnown(notifies, 'outcome', ['delivered', 'failed'], { event: 'reg' })
+  spine.notified.subscribe(({ outcome }) => notified(outcome).inc())
+}
+
+function tapNextHops(spine: Spine, writer: MetricsWriter): void {
+  const queries = writer.counter(
+    'siphon_dns_queries_total',
+    'Questions to name servers, by type of record and what became of them',
+    { labels: ['type', 'outcome'] },
+  )
+  const seconds = writer.histogram('siphon_dns_query_seconds', 'Question to answer, or to giving up', {
+    buckets: DNS_BUCKETS,
+  })
+  const byType = new Map(
+    DNS_TYPES.map((type) => [
+      type,
+      new Map(
+        DNS_OUTCOMES.map((outcome) => [outcome, queries.labels({ type: type.toLowerCase(), outcome })]),
+      ),
+    ]),
+  )
+  spine.dnsAsked.subscribe(({ type, outcome, ms }) => {
+    byType.get(type)?.get(outcome)?.inc()
+    seconds.observe(ms / 1000)
+  })
+  const failovers = writer.counter(
+    'siphon_next_hop_failovers_total',
+    'Requests that went to the next target of their hop, by why',
+    { labels: ['reason'] },
+  )
+  const byReason = perKnown(failovers, 'reason', FAILOVER_REASONS)
+  spine.hopFailedOver.subscribe(({ reason }) => byReason(reason).inc())
+}
+
 /** A series for each known method, and one for all others. */
 function perMethod(series: (method: string) => CounterSeries): (method: string) => CounterSeries {
   const known = new Map(METHODS.map((method) => [method, series(method)]))
@@ -219,8 +357,10 @@ function perKnown<L extends string>(
   counter: Counter<L>,
   label: L,
   values: readonly string[],
+  others: Partial<Record<L, string>> = {},
 ): (value: string) => CounterSeries {
-  const of = (value: string): CounterSeries => counter.labels({ [label]: value } as Record<L, string>)
+  const of = (value: string): CounterSeries =>
+    counter.labels({ ...others, [label]: value } as Record<L, string>)
   const known = new Map(values.map((value) => [value, of(value)]))
   return (value) => known.get(value) ?? of(value)
 }

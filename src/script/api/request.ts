@@ -1,12 +1,16 @@
 import type { Decision, Edit } from '../../core/verdict.ts'
 import type { Path, Protocol } from '../../base/address.ts'
+import { isDigestFor } from '../../sip/auth/fields.ts'
+import { headerKey, type HeaderFields } from '../../sip/message/header-fields.ts'
 import type { Request } from '../../sip/message/message.ts'
+import { formatNameAddr, parseNameAddr } from '../../sip/message/name-addr.ts'
 import { formatUri, isSipUri, parseUri, type SipUri } from '../../sip/message/uri.ts'
 import { finalStatus, headerName, headerValue, reasonText, show, target, writable } from './checks.ts'
 import type { Contact } from './contact.ts'
 import { Destination } from './destination.ts'
 import { gateway } from './gateway.ts'
 import { inNetworks } from './guards.ts'
+import { Demands } from './demands.ts'
 import { bodyText, MessageView } from './message-view.ts'
 import * as rewrite from './rewrite.ts'
 import { ScriptError } from './script-error.ts'
@@ -18,6 +22,15 @@ export interface ReplyOptions {
   readonly body?: string | Uint8Array
   /** Of `body`; `text/plain` unless told. */
   readonly contentType?: string
+}
+
+/** @internal A request as it came, whatever the script has made of it since. Binary text. */
+export interface Received {
+  readonly method: string
+  readonly uri: string
+  readonly body: string
+  readonly path: Path
+  readonly headers: HeaderFields
 }
 
 export interface ForkOptions {
@@ -32,8 +45,17 @@ export class ScriptRequest extends MessageView {
   readonly #routeConsumed: boolean
   readonly #edits: Edit[]
   #recordRoute = false
+  #addPath: 'if supported' | 'force' | null = null
+  #natedContacts = false
   #cdr: Record<string, unknown> | null = null
   #authUser: string | undefined
+  /** Realms whose credentials have done their work and go no further, by field. */
+  #spent: Map<string, Set<string>> | null = null
+  readonly #received: Received
+  /** @internal What the script must keep to: see `Demands`. */
+  readonly demands = new Demands()
+  /** Users who proved themselves, by kind and realm of the credentials. Made when needed: most requests ask nobody. */
+  #proven: Map<string, string> | null = null
 
   /** @internal @param frozen why the request cannot be changed any more; undefined when it can */
   constructor(request: Request, path: Path, routeConsumed: boolean, frozen?: string) {
@@ -43,6 +65,25 @@ export class ScriptRequest extends MessageView {
     this.#path = path
     this.#routeConsumed = routeConsumed
     this.#edits = edits
+    const { uri, body } = request
+    this.#received = { method: request.method, uri, body, path, headers: request.headers }
+  }
+
+  /** @internal */
+  get received(): Received {
+    return this.#received
+  }
+
+  /** @internal */
+  get proven(): Map<string, string> {
+    return (this.#proven ??= new Map())
+  }
+
+  /** @internal The credentials in `name` for this realm are for us alone: they are not forwarded (§22.3). */
+  spend(name: string, realm: string): void {
+    this.#spent ??= new Map()
+    const realms = this.#spent.get(name) ?? new Set()
+    this.#spent.set(name, realms.add(realm))
   }
 
   /** As sent; methods are case-sensitive (RFC 3261 §7.1). */
@@ -131,18 +172,22 @@ export class ScriptRequest extends MessageView {
   /**
    * Forward the request (§16.6).
    * @param to a SIP URI or a destination of a gateway group to send it to, without changing the Request-URI; when not given,
-   * the Route set or the Request-URI decides
+   * the Route set or the Request-URI decides. A contact of `registrar.lookup` becomes the Request-URI and is reached as it
+   * registered: by its Path, its flow.
    */
-  relay(to?: string | Destination): Verdict {
+  relay(to?: string | Contact | Destination): Verdict {
     const route = Destination.routeOf(to)
     if (route !== undefined) return new Verdict({ do: 'relay', target: route.hop, gateway: route.key })
+    if (typeof to === 'object') return this.fork([to])
     return new Verdict({ do: 'relay', target: to === undefined ? null : target(to, 'relay') })
   }
 
   /**
    * Forward the request to several targets (§16.7 chooses the answer). A URI or contact becomes the Request-URI; a
-   * destination of a gateway group is the next hop of the request as it is. A sequential fork goes on from a destination only
-   * after a failure that its group's `reroute_causes` name, and from any other target after every one below 600.
+   * destination of a gateway group is the next hop of the request as it is. Contacts of `registrar.lookup` are reached as
+   * they registered, by Path and flow; of several flows of one device the first is tried, and the next when that one has
+   * failed (RFC 5626 §7), so that no device rings twice. A sequential fork goes on from a gateway's destination only after a
+   * failure that its group's `reroute_causes` name, and from any other target after every one below 600.
    */
   fork(targets: readonly (string | Contact | Destination)[], options: ForkOptions = {}): Verdict {
     if (!Array.isArray(targets) || targets.length === 0) {
@@ -152,12 +197,22 @@ export class ScriptRequest extends MessageView {
     if (strategy !== 'parallel' && strategy !== 'sequential') {
       throw new ScriptError(`${show(strategy)} is not a strategy: 'parallel' or 'sequential'`)
     }
-    const routes = (targets as readonly (string | Contact | Destination)[]).map(
-      (t) =>
-        Destination.routeOf(t) ?? { hop: target(typeof t === 'string' ? t : t.uri, 'fork'), key: null },
-    )
-    const gateways = routes.map(({ key }) => key)
-    return new Verdict({ do: 'fork', targets: routes.map(({ hop }) => hop), strategy, gateways })
+    const uris: string[] = []
+    const contacts: (string | null)[] = []
+    const gateways: (string | null)[] = []
+    for (const to of targets as readonly (string | Contact | Destination)[]) {
+      const route = Destination.routeOf(to)
+      uris.push(route?.hop ?? target(typeof to === 'string' ? to : to.uri, 'fork'))
+      contacts.push(route !== undefined || typeof to === 'string' ? null : ((to as Contact).reference ?? null))
+      gateways.push(route?.key ?? null)
+    }
+    return new Verdict({
+      do: 'fork',
+      targets: uris,
+      ...(contacts.some((contact) => contact !== null) && { contacts }),
+      ...(gateways.some((key) => key !== null) && { gateways }),
+      strategy,
+    })
   }
 
   /** Leave the decision to the next matching handler, in order of declaration. */
@@ -168,6 +223,45 @@ export class ScriptRequest extends MessageView {
   /** Stay in the path of the dialog that this request starts: adds our Record-Route (§16.6 step 4). */
   recordRoute(): void {
     this.#recordRoute = true
+  }
+
+  /** @internal `recordRoute()` was called. */
+  get recordRouted(): boolean {
+    return this.#recordRoute
+  }
+
+  /**
+   * Be in the way of all requests to the contacts that this REGISTER registers elsewhere (RFC 3327): adds our Path when it
+   * is relayed. From a phone, its Path names the flow (RFC 5626 §5.2), so that they reach it through its NAT; a phone that
+   * asks for outbound is told `ob`. A phone that does not say that it knows Path gets 421 (§5.2), unless `force`.
+   */
+  addPath(options: { readonly force?: boolean } = {}): void {
+    if (this.method !== 'REGISTER') throw new ScriptError(`addPath needs a REGISTER; this is ${this.method}`)
+    this.#addPath = options.force === true ? 'force' : 'if supported'
+  }
+
+  /**
+   * Before `registrar.save`: contacts with another address than the REGISTER came from are behind a NAT; what is for them
+   * goes to where it came from, by the same socket. Their URIs stay as they are.
+   */
+  fixNatedRegister(): void {
+    if (this.method !== 'REGISTER')
+      throw new ScriptError(`fixNatedRegister needs a REGISTER; this is ${this.method}`)
+    this.#natedContacts = true
+  }
+
+  /**
+   * Replaces host and port in Contact by where the request came from, when they differ: later requests of the dialog then
+   * come through the NAT. A Contact that is no SIP URI, or several of them, stay as they are.
+   */
+  fixNatedContact(): void {
+    const fixed = natedContact(this.#request.headers.all('contact'), this.sourceIp, this.sourcePort)
+    if (fixed !== null) this.setHeader('Contact', decodeText(fixed))
+  }
+
+  /** @internal */
+  get natedContacts(): boolean {
+    return this.#natedContacts
   }
 
   /**
@@ -248,21 +342,6 @@ export class ScriptRequest extends MessageView {
     this.put('set', 'Contact', rewrite.withUser('Contact', contact, user, 'setContactUser'))
   }
 
-  /**
-   * Puts the address that the request came from into Contact, so that later requests of the dialog reach a phone behind a
-   * NAT. Nothing happens without a Contact, or when it has that address already.
-   * @returns whether it was changed
-   */
-  fixNatedContact(): boolean {
-    const contact = this.#request.headers.first('contact')
-    if (contact === undefined || this.#request.headers.count('contact') > 1) return false
-    const verb = 'fixNatedContact'
-    const fixed = rewrite.withHostPort('Contact', contact, this.sourceIp, this.sourcePort, verb)
-    if (fixed === contact) return false
-    this.put('set', 'Contact', fixed)
-    return true
-  }
-
   /** Makes the request pass a proxy first: adds a Route before the others (§16.6 step 6). `lr` is added when it is missing. */
   prependRoute(uri: string): void {
     this.put('prepend', 'Route', rewrite.routeTo(uri))
@@ -281,15 +360,28 @@ export class ScriptRequest extends MessageView {
   }
 
   /** @internal */
-  decide(verdict: Decision['verdict'], edits: readonly Edit[] = this.#edits): Decision {
+  decide(verdict: Decision['verdict'], edits: readonly Edit[] = this.#ownEdits()): Decision {
     const user = this.#authUser
+    const path = this.#addPath === null ? {} : { addPath: this.#addPath }
     return {
       verdict,
       edits,
       recordRoute: this.#recordRoute,
+      ...path,
       cdr: this.#cdr === null ? null : asciiJson(this.#cdr),
       authUser: user === undefined ? null : encodeText(user),
     }
+  }
+
+  #ownEdits(): readonly Edit[] {
+    for (const [name, realms] of this.#spent ?? []) {
+      const values = this.#request.headers.all(headerKey(name))
+      const kept = values.filter((value) => !isDigestFor(value, realms))
+      if (kept.length === values.length) continue
+      this.#edits.push(['remove', name], ...kept.map((value) => ['add', name, value] as const))
+    }
+    this.#spent = null
+    return this.#edits
   }
 
   #sipUri(): SipUri {
@@ -312,7 +404,11 @@ export type ForwardedRequest = Omit<
   | 'relay'
   | 'fork'
   | 'recordRoute'
+  | 'recordRouted'
   | 'looseRoute'
+  | 'addPath'
+  | 'fixNatedRegister'
+  | 'fixNatedContact'
   | 'setHeader'
   | 'addHeader'
   | 'removeHeader'
@@ -329,8 +425,11 @@ export type ForwardedRequest = Omit<
   | 'setToDisplay'
   | 'setContactUri'
   | 'setContactUser'
-  | 'fixNatedContact'
   | 'prependRoute'
+  | 'demands'
+  | 'proven'
+  | 'received'
+  | 'spend'
 >
 
 function checkedUri(uri: SipUri, verb: string): string {
@@ -338,6 +437,15 @@ function checkedUri(uri: SipUri, verb: string): string {
   const parsed = parseUri(text)
   if (!parsed.ok) throw new ScriptError(`${verb}: ${parsed.fault.what}; escape it as %XX (§19.1.2)`)
   return text
+}
+
+/** The Contact with its host and port replaced; null when there is nothing to replace. */
+function natedContact(values: readonly string[], host: string, port: number): string | null {
+  const parsed = values.length === 1 ? parseNameAddr(values[0] ?? '') : null
+  const uri = parsed?.ok ? parseUri(parsed.value.uri) : null
+  if (!parsed?.ok || !uri?.ok || !isSipUri(uri.value)) return null
+  if (uri.value.host === host && (uri.value.port ?? 5060) === port) return null
+  return formatNameAddr({ ...parsed.value, uri: formatUri({ ...uri.value, host, port }) })
 }
 
 /** JSON in ASCII: the same text whether it is read as binary text or as Unicode. */

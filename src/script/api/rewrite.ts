@@ -28,17 +28,6 @@ export function withUser(field: string, value: string | undefined, user: unknown
   return changed(field, value, verb, (uri) => ({ ...uri, user: encodeText(user) }))
 }
 
-/** @param host IPv6 without brackets */
-export function withHostPort(
-  field: string,
-  value: string | undefined,
-  host: string,
-  port: number,
-  verb: string,
-): string {
-  return changed(field, value, verb, (uri) => ({ ...uri, host, port }))
-}
-
 /** A Route of one's own: a SIP URI that gets `lr` when it has none, because it names a proxy (RFC 3261 §19.1.1). */
 export function routeTo(uri: unknown): string {
   const text = target(uri, 'prependRoute')

@@ -14,6 +14,8 @@ export interface Services {
    * A handler that waits for it is held by its time limit, so no service need have one for the script's sake.
    */
   readonly call: (service: string, ...args: Item[]) => Promise<BatchReader>
+  /** As `call`, for what needs no answer: nobody waits, and a refusal is a fault of ours. */
+  readonly tell: (service: string, ...args: Item[]) => void
   readonly settings: HandlerSettings
   /** Of the script that this thread runs; counts up with every reload. */
   readonly generation: number

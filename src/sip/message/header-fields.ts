@@ -45,7 +45,7 @@ const LONG_NAMES = `
   Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events
   Authentication-Info Authorization Call-ID Call-Info Contact Content-Disposition Content-Encoding
   Content-Language Content-Length Content-Type CSeq Date Diversion Error-Info Event Expires Flow-Timer
-  From Geolocation History-Info Identity In-Reply-To Join Max-Forwards MIME-Version Min-Expires Min-SE
+  From Geolocation History-Info Identity In-Reply-To Join Max-Breadth Max-Forwards MIME-Version Min-Expires Min-SE
   Organization P-Access-Network-Info P-Asserted-Identity P-Called-Party-ID P-Charging-Vector
   P-Preferred-Identity P-Visited-Network-ID Path Priority Privacy Proxy-Authenticate
   Proxy-Authorization Proxy-Require RAck Reason Record-Route Refer-To Referred-By Reject-Contact

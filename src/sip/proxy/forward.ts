@@ -15,10 +15,17 @@ export interface Forwarding {
  * RFC 3261 §16.6 steps 1 to 3 and 6, on a copy.
  * @param target the new Request-URI; null leaves it
  * @param nextHop where to send it whatever the Route set says; null follows the Route set, then the Request-URI
+ * @param routes to go through before the Route set: the Path of a registered contact (RFC 3327 §5.5)
  */
-export function forward(original: Request, target: string | null, nextHop: string | null): Forwarding {
+export function forward(
+  original: Request,
+  target: string | null,
+  nextHop: string | null,
+  routes: readonly string[] = [],
+): Forwarding {
   const request = original.clone()
   if (target !== null) request.uri = requestUri(target)
+  for (const route of routes.toReversed()) request.headers.prepend('Route', route)
   return { request, nextHop: advance(request, nextHop) }
 }
 

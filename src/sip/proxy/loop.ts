@@ -12,10 +12,14 @@ export function loopCookie(request: Request): string {
   hash = mix(hash, request.callId)
   hash = mix(hash, request.fromTag ?? '')
   hash = mix(hash, request.toTag ?? '')
-  hash = mix(hash, request.headers.first('cseq') ?? '')
-  for (const { key, value } of request.headers.fields) if (key === 'route') hash = mix(hash, value)
+  // Not the method: a CANCEL and an ACK have the branch of their INVITE (RFC 5393 §4.2.1).
+  hash = mix(hash, String(request.cseq.number))
+  for (const { key, value } of request.headers.fields) if (ROUTING.has(key)) hash = mix(hash, value)
   return (hash >>> 0).toString(16)
 }
+
+/** What routing may depend on besides (§16.6 step 8): a request that comes back with credentials is another one. */
+const ROUTING: ReadonlySet<string> = new Set(['route', 'proxy-require', 'proxy-authorization'])
 
 /** A branch that carries the cookie. */
 export function cookieBranch(branch: string, cookie: string): string {

@@ -3,16 +3,23 @@ import { parseNameAddr } from '../message/name-addr.ts'
 import { formatUri, isSipUri, parseUri, type SipUri } from '../message/uri.ts'
 import { leadsHere, type Own } from './own.ts'
 
+export interface Preprocessed {
+  /** A Route of ours was consumed: the request follows a route this element put there. */
+  readonly consumed: boolean
+  /** The user part of that Route; of a pair, of the one that leads on. A flow token, when we put it there (RFC 5626 §5.2). */
+  readonly user: string | null
+}
+
 /**
  * Route information preprocessing, RFC 3261 §16.4, in place: undoes what a strict router did, strips our maddr,
  * and pops the Route values that name us.
- * @returns whether a Route of ours was consumed: the request follows a route this element put there
  */
-export function preprocess(request: Request, own: Own): boolean {
+export function preprocess(request: Request, own: Own): Preprocessed {
   let consumed = false
   if (request.uri.includes('lr') && isOwnRouteUri(request.uri, own)) consumed = undoStrictRouting(request)
   if (request.uri.includes('maddr')) stripMaddr(request, own)
-  return popOwnRoutes(request, own) || consumed
+  const popped = popOwnRoutes(request, own)
+  return popped === null ? { consumed, user: null } : { consumed: true, user: popped.user }
 }
 
 /** The URI of a Route value, or null when the value is malformed. */
@@ -58,15 +65,14 @@ function stripMaddr(request: Request, own: Own): void {
 }
 
 /** One of ours, or the pair that one pass through us with a change of transport put there (RFC 5658 §4). */
-function popOwnRoutes(request: Request, own: Own): boolean {
+function popOwnRoutes(request: Request, own: Own): SipUri | null {
   const top = ownTopRoute(request, own)
-  if (top === null) return false
+  if (top === null) return null
   request.headers.removeFirst('route')
-  if (top.params.has('r2')) {
-    const second = ownTopRoute(request, own)
-    if (second?.params.has('r2')) request.headers.removeFirst('route')
-  }
-  return true
+  const second = top.params.has('r2') ? ownTopRoute(request, own) : null
+  if (second?.params.has('r2') !== true) return top
+  request.headers.removeFirst('route')
+  return second
 }
 
 function ownTopRoute(request: Request, own: Own): SipUri | null {

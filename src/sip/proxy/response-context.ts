@@ -65,6 +65,13 @@ export class ResponseContext {
     return branch !== undefined && isPending(branch)
   }
 
+  /** Whether the branch may be sent once more, to another flow of the same device: nobody gave it up (RFC 5626 §7). */
+  mayRetry(index: number): boolean {
+    const branch = this.#branches[index]
+    if (branch === undefined || this.#final || this.#cancelled) return false
+    return isPending(branch) && !branch.cancelled && !branch.unanswered
+  }
+
   /**
    * More targets: branches numbered on from the last. Sequential ones are tried one after another.
    * @param movesOn asked after each failure below 600; without it every one leads on

@@ -1,6 +1,7 @@
 import type { Request } from '../message/message.ts'
 import { isSipUri, parseUri, uriEquals } from '../message/uri.ts'
-import { readWanted, type WantedContact } from './contact.ts'
+import type { Parsed } from '../message/fault.ts'
+import { readWanted, type Wanted, type WantedContact } from './contact.ts'
 
 /**
  * The bindings of one address-of-record, and what a REGISTER does to them: RFC 3261 §10.3 steps 6 to 8.
@@ -17,6 +18,10 @@ export interface Binding<Source> {
   readonly q: number
   /** The contact's other parameters (';+sip.instance=…'), given back as they came. */
   readonly params: string
+  /** `urn:uuid:…` of the device (RFC 5626 §4.1); null when it has not said. */
+  readonly instance: string | null
+  /** The flow among those of the device; null when the binding is not one of RFC 5626, but of its URI. */
+  readonly regId: number | null
   /** Monotonic ms. At this moment it is no longer bound. */
   readonly expiresAt: number
   /** Monotonic ms of the last REGISTER that named it. */
@@ -42,6 +47,10 @@ export interface RegisterContext<Source> {
   /** Monotonic ms. */
   readonly now: number
   readonly source: Source
+  /** RFC 5626 is in use: a contact with a reg-id takes the place of its flow's last one (`outboundOf`). */
+  readonly outbound?: boolean
+  /** Bindings that the REGISTER does not name end, instead of counting against the limit. */
+  readonly replaceOthers?: boolean
   /** The id of a new binding, growing. */
   readonly nextId: () => number
   /** A copy of a text that outlives the message: a slice would keep the whole datagram in memory with it. */
@@ -77,6 +86,7 @@ const NEVER_TOO_BRIEF_SECONDS = 3600
  * Processes a REGISTER whose address-of-record is known and authorised.
  *
  * @param current the unexpired bindings of the address-of-record
+ * @param wanted what `readWanted` gave, when it has been asked already
  * @returns the new bindings, or a refusal:
  *   400 for a Contact that cannot be read, and for `*` with anything but `Expires: 0` (§10.3 step 6);
  *   423 with Min-Expires for an interval too brief;
@@ -88,8 +98,8 @@ export function register<Source>(
   request: Request,
   current: readonly Binding<Source>[],
   context: RegisterContext<Source>,
+  wanted: Parsed<Wanted> = readWanted(request),
 ): RegisterResult<Source> {
-  const wanted = readWanted(request)
   if (!wanted.ok) return refusal(wanted.fault.status, wanted.fault.what)
   switch (wanted.value.what) {
     case 'fetch':
@@ -115,15 +125,24 @@ function update<Source>(
   const { rules } = context
   // Replacing all by others names at most twice as many; comparing thousands with each other would cost seconds.
   if (contacts.length > 2 * rules.maxContacts) return tooManyContacts
-  const after = [...current]
+  const outbound = context.outbound === true
   const changes = new Map<number, BindingChange<Source>>()
+  const after: Binding<Source>[] = []
+  for (const binding of current) {
+    if (
+      context.replaceOthers === true &&
+      !contacts.some((contact) => sameContact(binding, contact, outbound))
+    )
+      changes.set(binding.id, { event: 'deregistered', binding })
+    else after.push(binding)
+  }
   const callId = context.keep(request.callId)
   for (const contact of contacts) {
     const expires = Math.min(contact.expires ?? rules.defaultExpires, rules.maxExpires)
     if (expires > 0 && expires < rules.minExpires && expires < NEVER_TOO_BRIEF_SECONDS) {
       return refusal(423, null, [['Min-Expires', String(rules.minExpires)]])
     }
-    const at = after.findIndex((binding) => sameContact(binding, contact))
+    const at = after.findIndex((binding) => sameContact(binding, contact, outbound))
     const old = after[at]
     // The same contact twice in one REGISTER: the last one counts. Its own CSeq cannot be out of order.
     const known = old !== undefined && changes.get(old.id)?.event !== 'registered' ? old : undefined
@@ -139,7 +158,9 @@ function update<Source>(
       id: old?.id ?? context.nextId(),
       uri: old?.uri === contact.text ? old.uri : context.keep(contact.text),
       q: contact.q,
-      params: contact.params === '' ? '' : context.keep(contact.params),
+      params: old?.params === contact.params ? old.params : context.keep(contact.params),
+      instance: old?.instance === contact.instance ? old.instance : kept(contact.instance, context.keep),
+      regId: outbound ? contact.regId : null,
       expiresAt: context.now + expires * 1000,
       updatedAt: context.now,
       callId,
@@ -154,12 +175,20 @@ function update<Source>(
   return { ok: true, bindings: after, changes: [...changes.values()] }
 }
 
-/** The Contact fields of a 200: every current binding with the seconds left to it (§10.3 step 8). */
-export function contactFields(bindings: readonly Binding<unknown>[], now: number): [string, string][] {
-  return bindings.map(({ uri, q, params, expiresAt }) => [
-    'Contact',
-    `<${uri}>${q === 1 ? '' : `;q=${q}`}${params};expires=${secondsLeft(expiresAt, now)}`,
-  ])
+/**
+ * The Contact fields of a 200: every current binding with the seconds left to it (§10.3 step 8).
+ * @param more further parameters of a binding: `;pub-gruu="…"`
+ */
+export function contactFields<Source>(
+  bindings: readonly Binding<Source>[],
+  now: number,
+  more: (binding: Binding<Source>) => string = () => '',
+): [string, string][] {
+  return bindings.map((binding) => {
+    const { uri, q, params, expiresAt } = binding
+    const left = secondsLeft(expiresAt, now)
+    return ['Contact', `<${uri}>${q === 1 ? '' : `;q=${q}`}${params}${more(binding)};expires=${left}`]
+  })
 }
 
 /** Whole seconds until then, a begun one counted whole, so that no living binding shows 0. */
@@ -171,14 +200,24 @@ function isOlder(request: Request, binding: Binding<unknown>): boolean {
   return binding.callId === request.callId && request.cseq.number <= binding.cseq
 }
 
-function sameContact(binding: Binding<unknown>, { text, uri }: WantedContact): boolean {
+function kept(text: string | null, keep: (text: string) => string): string | null {
+  return text === null ? null : keep(text)
+}
+
+/** RFC 5626 §6: a flow is told by device and reg-id, whatever its URI is now; everything else by its URI (§10.3). */
+function sameContact(
+  binding: Binding<unknown>,
+  { text, uri, instance, regId }: WantedContact,
+  outbound: boolean,
+): boolean {
+  if (outbound && regId !== null) return binding.regId === regId && binding.instance === instance
   if (binding.uri === text) return true
   if (uri === null) return false
   const bound = parseUri(binding.uri)
   return bound.ok && isSipUri(bound.value) && uriEquals(bound.value, uri)
 }
 
-function refusal(status: number, reason: string | null, headers: Refusal['headers'] = []): Refusal {
+export function refusal(status: number, reason: string | null, headers: Refusal['headers'] = []): Refusal {
   return { ok: false, status, reason, headers }
 }
 

@@ -16,6 +16,10 @@ export interface WantedContact {
   readonly expires: number | null
   /** ';name=value' of every other parameter, as written; '' when there are none. */
   readonly params: string
+  /** The `+sip.instance` without quotes and angle brackets: `urn:uuid:…` (RFC 5626 §4.1); null without one. */
+  readonly instance: string | null
+  /** 1 … 2^31-1 (RFC 5626 §4.2.1); null without one, and without an instance it would mean nothing (§6). */
+  readonly regId: number | null
 }
 
 /** What the Contact and Expires fields of a REGISTER ask for. */
@@ -61,9 +65,11 @@ function readContact({ uri: text, params }: NameAddr, fallback: number | null): 
   const own = params.get('expires')
   const others = new Parameters()
   for (const [name, value] of params.entries()) {
-    const key = name.toLowerCase()
-    if (key !== 'q' && key !== 'expires') others.set(name, value === '' ? null : value)
+    if (!ANSWERED_ANEW.has(name.toLowerCase())) others.set(name, value === '' ? null : value)
   }
+  const instance = readInstance(params.get('+sip.instance'))
+  const regId = instance === null ? null : readRegId(params.get('reg-id'))
+  if (regId === undefined) return malformed('a Contact whose reg-id is not a number from 1 to 2147483647')
   return {
     ok: true,
     value: {
@@ -72,8 +78,24 @@ function readContact({ uri: text, params }: NameAddr, fallback: number | null): 
       q,
       expires: own === undefined ? fallback : readExpires(own),
       params: others.toString(),
+      instance,
+      regId,
     },
   }
+}
+
+/** What the registrar writes itself into the answer; GRUUs that a phone sends back are not believed (RFC 5627 §5.2). */
+const ANSWERED_ANEW = new Set(['q', 'expires', 'pub-gruu', 'temp-gruu'])
+
+/** An instance is a quoted URN in angle brackets. What is not is no instance: the contact is bound by its URI. */
+function readInstance(text: string | undefined): string | null {
+  return /^"<([!-;=?-~]{1,256})>"$/.exec(text ?? '')?.[1] ?? null
+}
+
+function readRegId(text: string | undefined): number | null | undefined {
+  if (text === undefined) return null
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : 0
+  return value >= 1 && value <= 2_147_483_647 ? value : undefined
 }
 
 function readQ(text: string | undefined): number | null {

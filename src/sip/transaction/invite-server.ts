@@ -87,7 +87,12 @@ export class InviteServerTransaction {
   send(response: Response): readonly ServerEffect[] {
     const { status } = response
     if (!this.takes(status)) return NOTHING
+    // It has had its 100 when the TU took long: another says nothing new.
+    if (status === 100 && this.#last !== null) return NOTHING
     if (this.#state === 'accepted') return [send(response)]
+    // A challenge is repeated when the INVITE is, and not by itself (§8.2.7, §26.3.2.4): whoever puts another's address into
+    // his datagrams must not have us send eleven for one. A caller that has heard nothing from us repeats its INVITE.
+    const unasked = this.#last !== null || (status !== 401 && status !== 407)
     const effects: ServerEffect[] = this.#last === null ? [STOP_TRYING, send(response)] : [send(response)]
     if (status >= 200 && status < 300) {
       this.#state = 'accepted'
@@ -102,7 +107,7 @@ export class InviteServerTransaction {
       this.#state = 'completed'
       this.request = huskOf(this.request)
       effects.push(startTimer('H', this.#timers.life))
-      if (!this.#reliable) effects.push(startTimer('G', this.#g))
+      if (!this.#reliable && unasked) effects.push(startTimer('G', this.#g))
     }
     return effects
   }

@@ -1,5 +1,6 @@
 import type {
   AdminPort,
+  BannedSource,
   LiveCall,
   Page,
   PageRequest,
@@ -41,6 +42,16 @@ const calls: LiveCall[] = [
 export class FakePort implements AdminPort {
   contacts: RegisteredContact[] = [alice]
   readonly calls_: LiveCall[] = [...calls]
+  bans_: BannedSource[] = [
+    {
+      ip: '192.0.2.66',
+      reason: 'failed_auth',
+      since: '2026-01-02T03:04:05.678Z',
+      expires_remaining: 3541,
+      score: 21,
+      drops: 17,
+    },
+  ]
   tickedMsAgo = 5
   state: 'starting' | 'ready' | 'draining' = 'ready'
   readonly asked: PageRequest[] = []
@@ -69,6 +80,14 @@ export class FakePort implements AdminPort {
   }
   calls(page: PageRequest) {
     return Promise.resolve(slice(this.calls_, page))
+  }
+  bans(page: PageRequest) {
+    return Promise.resolve(slice(this.bans_, page))
+  }
+  liftBan(ip: string) {
+    const found = this.bans_.find((b) => b.ip === ip)
+    this.bans_ = this.bans_.filter((b) => b !== found)
+    return Promise.resolve(found?.ip ?? null)
   }
   hangUp(id: string): Promise<'hung_up' | 'not_found' | 'proxied'> {
     const call = this.calls_.find((c) => c.id === id)

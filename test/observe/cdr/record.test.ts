@@ -38,6 +38,7 @@ describe('a call record', () => {
       disconnect_initiator: 'caller',
       sip_reason: null,
       legs: [],
+      media: null,
       extra: { billing_id: 'B-1', n: [1, null] },
     })
   })
@@ -93,7 +94,7 @@ describe('a call record', () => {
         assert.doesNotMatch(line, /[\x00-\x1f\x7f-\x9f\u2028\u2029]/)
         assert.equal(line.isWellFormed(), true)
         const record = parse(line)
-        assert.equal(Object.keys(record).length, 25)
+        assert.equal(Object.keys(record).length, 26)
         assert.equal(JSON.stringify(record).isWellFormed(), true)
         assert.equal(
           Object.keys(record['extra'] as object).length,

@@ -25,6 +25,7 @@ function setUp(policy: Partial<CdrPolicy>) {
 const registration: RegistrationChanged = {
   aor: 'sip:alice@example.com',
   event: 'registered',
+  reason: 'request',
   contact: 'sip:alice@10.0.0.5:5062',
   callId: 'reg-1',
   at: 1_700_000_000_000,

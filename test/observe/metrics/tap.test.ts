@@ -45,10 +45,31 @@ describe('the metrics tap', () => {
     zero('siphon_call_attempts_total', { result: 'no_answer' })
     zero('siphon_script_errors_total', { handler: 'onReply', reason: 'bad_verdict' })
     zero('siphon_script_handler_seconds', { handler: 'timer' })
+    zero('siphon_auth_failures_total', {})
+    zero('siphon_credential_failures_total', { reason: 'replayed' })
+    zero('siphon_auth_http_requests_total', { outcome: 'timeout' })
+    zero('siphon_auth_ha1_cache_hits_total', {})
     zero('siphon_pyexec_jobs_shed_total', {})
     zero('siphon_pyexec_jobs_completed_total', {})
     zero('siphon_call_setup_seconds', {})
     zero('siphon_call_duration_seconds', {})
+  })
+
+  it('counts who could not prove who they are, and what the backend of users said', () => {
+    const { reader, spine } = setup()
+    const path = crossed({ kind: 'request', method: 'INVITE' }).path
+    for (const reason of ['none', null, 'none', 'wrong', 'unknown_user'] as const) {
+      spine.authenticated.publish({ ok: reason === null, reason, path })
+    }
+    for (const outcome of ['found', 'cached', 'cached', 'error'] as const) {
+      spine.authBackendAsked.publish({ outcome })
+    }
+    assert.equal(reader.value('siphon_auth_failures_total', {}), 2)
+    assert.equal(reader.value('siphon_credential_failures_total', { reason: 'wrong' }), 1)
+    assert.equal(reader.value('siphon_credential_failures_total', { reason: 'unknown_user' }), 1)
+    assert.equal(reader.value('siphon_auth_http_requests_total', { outcome: 'found' }), 1)
+    assert.equal(reader.value('siphon_auth_http_requests_total', { outcome: 'error' }), 1)
+    assert.equal(reader.value('siphon_auth_ha1_cache_hits_total', {}), 2)
   })
 
   it('counts messages by method or code, direction and transport', () => {
@@ -96,6 +117,21 @@ describe('the metrics tap', () => {
     assert.deepEqual([times.at(-1), times.slice(0, -1).reduce((a, b) => a + b)], [1.5, 1])
     const lengths = numbers('siphon_call_duration_seconds')
     assert.deepEqual([lengths.at(-1), lengths.slice(0, -1).reduce((a, b) => a + b)], [31, 1])
+  })
+
+  it('counts questions to name servers and failovers, every series at 0 before', () => {
+    const { reader, spine } = setup()
+    for (const type of ['a', 'aaaa', 'srv', 'naptr']) {
+      for (const outcome of ['found', 'none', 'error', 'timeout'])
+        assert.equal(reader.value('siphon_dns_queries_total', { type, outcome }), 0)
+    }
+    for (const reason of ['timeout', 'transport', '503'])
+      assert.equal(reader.value('siphon_next_hop_failovers_total', { reason }), 0)
+    spine.dnsAsked.publish({ type: 'SRV', outcome: 'timeout', ms: 0.1 })
+    spine.hopFailedOver.publish({ reason: '503' })
+    assert.equal(reader.value('siphon_dns_queries_total', { type: 'srv', outcome: 'timeout' }), 1)
+    assert.equal(reader.value('siphon_dns_query_seconds'), 1)
+    assert.equal(reader.value('siphon_next_hop_failovers_total', { reason: '503' }), 1)
   })
 
   it('counts script jobs', () => {

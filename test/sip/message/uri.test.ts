@@ -174,6 +174,16 @@ describe('RFC 3261 §19.1.4 URI comparison', () => {
   }
 })
 
+describe('a parameter that is there twice', () => {
+  it('counts as the first of its name, so that every URI equals itself', () => {
+    for (const text of ['sip:a@h;maddr=a;maddr=b', 'sip:a@h;%78=1;x=2', 'sip:a@h;x;x=1;X=2']) {
+      assert.equal(uriEquals(sip(text), sip(text)), true, text)
+    }
+    assert.equal(uriEquals(sip('sip:a@h;x=1;x=2'), sip('sip:a@h;x=1')), true)
+    assert.equal(uriEquals(sip('sip:a@h;x=1;x=2'), sip('sip:a@h;x=2')), false)
+  })
+})
+
 describe('RFC 3261 §10.3 step 5: the address-of-record as a key', () => {
   const keys: [string, string][] = [
     ['sip:alice@Example.COM', 'sip:alice@example.com'],

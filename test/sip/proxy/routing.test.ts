@@ -106,7 +106,7 @@ describe('RFC 3261 §16.4 preprocessing', () => {
         uri,
         routes.map((route) => ['Route', route] as const),
       )
-      assert.equal(preprocess(message, own), consumed)
+      assert.equal(preprocess(message, own).consumed, consumed)
       assert.equal(message.uri, resultUri)
       assert.deepEqual(message.headers.all('route'), [...left])
     })

@@ -165,3 +165,25 @@ describe('RFC 6026 §7.1 INVITE server transaction: accepted', () => {
     assert.deepEqual(tx.receive(ack), [{ do: 'deliverAck', ack }])
   })
 })
+
+describe('RFC 3261 §8.2.7 a challenge to an INVITE', () => {
+  it('is repeated when the INVITE is, and not by itself', () => {
+    for (const status of [401, 407]) {
+      const tx = overUdp()
+      tx.start()
+      const challenge = anAnswer(invite, status)
+      assert.deepEqual(tx.send(challenge), [
+        stopTimer('trying'),
+        send(challenge),
+        startTimer('H', timers.life),
+      ])
+      assert.deepEqual(tx.receive(invite), [absorb('INVITE'), resend(challenge)])
+    }
+  })
+  it('is repeated by itself to a caller that has heard a 100 and repeats no more', () => {
+    const tx = overUdp()
+    tx.start()
+    tx.timerFired('trying')
+    assert.ok(tx.send(anAnswer(invite, 407)).some((e) => e.do === 'startTimer' && e.timer === 'G'))
+  })
+})

@@ -1,0 +1,326 @@
+import type { Dictionary } from '../base/bencode.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Identifiers } from '../base/identifiers.ts'
+import type { CallRecord, MediaFigures } from '../spine/facts.ts'
+import type { Spine } from '../spine/spine.ts'
+import { Departures } from './departures.ts'
+import { choose, Instance, type InstanceOptions } from './instance.ts'
+import { NgClient, type NgAnswer } from './ng-client.ts'
+import { Prober } from './prober.ts'
+import { withExtras, type Profiles } from './profiles.ts'
+import { MediaRecords } from './records.ts'
+import {
+  type MediaResult,
+  movesOn,
+  newSession,
+  NO_INSTANCE,
+  NO_SESSION,
+  type Party,
+  resultOf,
+  type Session,
+  type Signal,
+} from './session.ts'
+
+export interface MediaEngineOptions {
+  readonly clock: Clock
+  readonly identifiers: Identifiers
+  readonly spine: Spine
+  readonly instances: readonly InstanceOptions[]
+  readonly healthIntervalMs: number
+  readonly profiles: Profiles
+}
+
+/** At the end of the server, media is deleted within this, or not at all. */
+const CLOSE_MS = 2_000
+
+/**
+ * Media of calls at a set of rtpengines: which instance has which call, and that it is deleted there when the call is over,
+ * whatever ended it. A call is bound to its instance when its first offer is made, before anything is sent, and stays
+ * there; only an offer that was never accepted moves on to another.
+ */
+export class MediaEngine {
+  readonly client: NgClient
+  readonly instances: readonly Instance[]
+  readonly #o: MediaEngineOptions
+  readonly #prober: Prober
+  readonly #records: MediaRecords
+  readonly #sessions = new Map<string, Session>()
+  readonly #departures: Departures
+  /** Call attempts that are open, by Call-ID: an upstream fork has several. */
+  readonly #open = new Map<string, number>()
+  /** Of sessions that a script has deleted before the end of their calls. */
+  readonly #figures = new Map<string, MediaFigures | null>()
+
+  constructor(options: MediaEngineOptions) {
+    this.#o = options
+    const { clock, spine, healthIntervalMs: intervalMs } = options
+    this.instances = options.instances.map((i) => new Instance(i))
+    this.client = new NgClient(options)
+    this.#prober = new Prober({ clock, spine, client: this.client, instances: this.instances, intervalMs })
+    this.#departures = new Departures(this.client, this.#prober)
+    this.#records = new MediaRecords(clock)
+    spine.callStarted.subscribe(({ callId }) => this.#open.set(callId, (this.#open.get(callId) ?? 0) + 1))
+    spine.callEnded.subscribe((record) => this.#ended(record))
+  }
+
+  /** Media sessions that an instance holds for us: `siphon_media_sessions_active`. */
+  get sessions(): number {
+    return this.#sessions.size + this.#departures.size
+  }
+
+  /** Tables that must be empty when nothing goes on. */
+  get levels(): { readonly sessions: number; readonly calls: number; readonly held: number } {
+    return { sessions: this.sessions, calls: this.#open.size, held: this.#records.size + this.#figures.size }
+  }
+
+  /** Sockets are there: health is known from now on. */
+  start(): void {
+    this.#prober.start()
+  }
+
+  /** Anchors the SDP of a request. The answer's `sdp` is what the other side must get. */
+  offer(signal: Signal, done: (result: MediaResult) => void): void {
+    const { callId } = signal
+    if (!this.#open.has(callId)) {
+      done({ ok: false, reason: 'call_over', what: 'no call of this Call-ID is open' })
+      return
+    }
+    const leaving = this.#departures.find(callId)
+    if (leaving !== undefined) {
+      // Its `delete` would take the new one along.
+      leaving.onGone.push(() => this.offer(signal, done))
+      return
+    }
+    let session = this.#sessions.get(callId)
+    if (session === undefined) {
+      const instance = choose(this.instances, new Set())
+      if (instance === null) {
+        done(NO_INSTANCE)
+        return
+      }
+      session = newSession(signal, instance)
+      this.#sessions.set(callId, session)
+      this.#figures.delete(callId)
+    }
+    session.profile = signal.profile ?? session.profile
+    this.#tryOffer(session, signal, new Set(), done)
+  }
+
+  /** Anchors the SDP of the response to an offer. */
+  answer(signal: Signal, done: (result: MediaResult) => void): void {
+    const session = this.#sessions.get(signal.callId)
+    if (session === undefined) {
+      done(NO_SESSION)
+      return
+    }
+    session.profile = signal.profile ?? session.profile
+    if (signal.fromTag === session.callerTag) session.calleeTag = signal.toTag
+    this.#ask(session, this.#command('answer', session, signal), (answer) => done(resultOf(session, answer)))
+  }
+
+  /**
+   * Any other command about a call that has media.
+   * @param party who is meant; null: both
+   */
+  command(
+    command: string,
+    callId: string,
+    party: Party | null,
+    extras: Dictionary,
+    done: (result: MediaResult) => void,
+  ): void {
+    const session = this.#sessions.get(callId)
+    if (session === undefined) {
+      done(NO_SESSION)
+      return
+    }
+    const tag = party === 'callee' ? session.calleeTag : party === 'caller' ? session.callerTag : null
+    if (party === 'callee' && tag === null) {
+      done({ ok: false, reason: 'no_session', what: 'the callee has not answered an offer yet' })
+      return
+    }
+    const whom: Dictionary = tag === null ? {} : { 'from-tag': tag }
+    this.#ask(session, { ...extras, command, 'call-id': callId, ...whom }, (answer) =>
+      done(resultOf(session, answer)),
+    )
+  }
+
+  /** Deletes the media of a call that goes on, or is about to end. Without media there is nothing to do: `done(false)`. */
+  delete(callId: string, done: (deleted: boolean) => void): void {
+    const session = this.#sessions.get(callId)
+    if (session === undefined) {
+      done(false)
+      return
+    }
+    session.onGone.push(() => done(true))
+    this.#leave(session, (figures) => {
+      if (this.#open.has(callId)) this.#figures.set(callId, figures)
+    })
+  }
+
+  /** Asks every instance whether it is there. */
+  ping(done: (answered: number) => void): void {
+    let [waiting, answered] = [this.instances.length, 0]
+    for (const instance of this.instances) {
+      this.client.ask(instance.address, { command: 'ping' }, instance.timeoutMs, (answer) => {
+        this.#prober.judge(instance, answer)
+        if (answer.outcome === 'ok') answered++
+        if (--waiting === 0) done(answered)
+      })
+    }
+  }
+
+  /** Passes a call's record on with its media figures: at most a second later, and always. */
+  complete(record: CallRecord, push: (record: CallRecord) => void): void {
+    this.#records.complete(record, push)
+  }
+
+  /** Passes on the records that are held, now. */
+  releaseRecords(): void {
+    this.#records.release()
+  }
+
+  /** Every call has ended: waits, but not for long, until their media is deleted. */
+  async close(): Promise<void> {
+    this.#prober.close()
+    for (const session of this.#sessions.values()) this.#leave(session, () => undefined)
+    await new Promise<void>((done) => {
+      const timer = this.#o.clock.startTimer(CLOSE_MS, done)
+      this.#departures.whenIdle(() => {
+        timer.cancel()
+        done()
+      })
+    })
+    this.#records.release()
+    await this.client.close()
+  }
+
+  #tryOffer(
+    session: Session,
+    signal: Signal,
+    tried: Set<Instance>,
+    done: (result: MediaResult) => void,
+  ): void {
+    const { instance } = session
+    tried.add(instance)
+    this.#ask(session, this.#command('offer', session, signal), (answer) => {
+      const accepted = answer.outcome === 'ok'
+      if (accepted && !session.established) {
+        session.established = true
+        session.instance = instance
+      }
+      if (!session.established) this.#refused(session, instance, signal, tried, answer, done)
+      else if (session.instance === instance) done(resultOf(session, answer))
+      else {
+        // Another offer of the call, made at the same time, was accepted elsewhere: that is where the call is.
+        if (accepted) this.#departures.tell(instance, session.callId)
+        this.#tryOffer(session, signal, tried, done)
+      }
+    })
+  }
+
+  /** No offer of the call was accepted yet: another instance may do, and what this one made of it must not stay. */
+  #refused(
+    session: Session,
+    instance: Instance,
+    signal: Signal,
+    tried: Set<Instance>,
+    answer: NgAnswer,
+    done: (result: MediaResult) => void,
+  ): void {
+    const { callId } = session
+    const next = movesOn(answer) && !session.over ? this.#next(session, tried) : null
+    if (next !== null) {
+      this.#departures.tell(instance, callId)
+      session.instance = next
+      this.#tryOffer(session, signal, tried, done)
+      return
+    }
+    const result = movesOn(answer)
+      ? { ...NO_INSTANCE, what: `${NO_INSTANCE.what}: ${answer.what}` }
+      : resultOf(session, answer)
+    // Another offer of the call may still be accepted there; when the call is over, it is deleted below.
+    if (session.busy > 0 || session.over) {
+      done(result)
+      return
+    }
+    this.#forget(session)
+    // Who is told no may try again at once, and must not be overtaken by this.
+    if (answer.outcome === 'error') this.#departures.tell(instance, callId, () => done(result))
+    else {
+      this.#departures.tell(instance, callId)
+      done(result)
+    }
+  }
+
+  /** Another offer of the same call may have found an instance meanwhile. */
+  #next(session: Session, tried: Set<Instance>): Instance | null {
+    return tried.has(session.instance) ? choose(this.instances, tried) : session.instance
+  }
+
+  /** The flags are those of the side that will see the SDP, whichever side began this exchange. */
+  #command(command: 'offer' | 'answer', session: Session, signal: Signal): Dictionary {
+    const profile = this.#o.profiles[session.profile] ?? { offer: {}, answer: {} }
+    const byCaller = signal.fromTag === session.callerTag
+    const toCallee = (command === 'offer') === byCaller
+    const tags: Record<string, string> = { 'call-id': signal.callId, 'from-tag': signal.fromTag }
+    if (signal.toTag !== null) tags['to-tag'] = signal.toTag
+    if (signal.viaBranch !== null) tags['via-branch'] = signal.viaBranch
+    return {
+      ...withExtras(toCallee ? profile.offer : profile.answer, signal.extras),
+      command,
+      ...tags,
+      sdp: signal.sdp,
+    }
+  }
+
+  #ask(session: Session, command: Dictionary, done: (answer: NgAnswer) => void): void {
+    const { instance } = session
+    session.busy++
+    this.client.ask(instance.address, command, instance.timeoutMs, (answer) => {
+      this.#prober.judge(instance, answer)
+      session.busy--
+      done(answer)
+      this.#departures.proceed(session)
+    })
+  }
+
+  #ended(record: CallRecord): void {
+    const { callId } = record
+    if (record.kind === 'register') return
+    const left = (this.#open.get(callId) ?? 1) - 1
+    if (left > 0) {
+      this.#open.set(callId, left)
+      return
+    }
+    this.#open.delete(callId)
+    const session = this.#sessions.get(callId)
+    const known = this.#figures.get(callId)
+    if (known !== undefined) {
+      this.#figures.delete(callId)
+      this.#records.expect(callId)
+      this.#records.settle(callId, known)
+    } else if (session !== undefined && record.answeredAt !== null && record.endedAt === null) {
+      // Answered without Record-Route: the call goes on where we do not see it, and so does its media.
+      this.#forget(session)
+    } else if (session !== undefined) {
+      this.#records.expect(callId)
+      this.#leave(session, (figures) => this.#records.settle(callId, figures))
+    } else {
+      // Deleted by the script a moment ago, and its figures under way.
+      const leaving = this.#departures.find(callId)
+      if (leaving === undefined) return
+      this.#records.expect(callId)
+      leaving.onFigures = (figures) => this.#records.settle(callId, figures)
+    }
+  }
+
+  #leave(session: Session, onFigures: (figures: MediaFigures | null) => void): void {
+    this.#sessions.delete(session.callId)
+    this.#departures.add(session, onFigures)
+  }
+
+  #forget(session: Session): void {
+    if (this.#sessions.get(session.callId) === session) this.#sessions.delete(session.callId)
+  }
+}

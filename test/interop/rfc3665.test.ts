@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { missing, until, type Running } from '../support/programs.ts'
+import { freePort, startSiphon, type Siphon } from '../support/siphon.ts'
+import { runCaller, startCallee } from '../support/sipp.ts'
+import {
+  expect,
+  keepCaller,
+  pause,
+  recv,
+  respond,
+  scenarioFile,
+  send,
+  sendBack,
+  sendOnBranch,
+} from '../support/sipp-scenario.ts'
+
+/**
+ * The call flows of RFC 3665 that pass a proxy, a redirect server or a registrar, with sipp as every user agent. Not here:
+ * §3.1 (no server in it), §3.5 (an ALG, not a proxy), and what needs a challenge or a second server (§2.1's 401, §3.3, §3.4):
+ * the tests of authentication and of the next hop have those.
+ */
+
+const script = `import { proxy, registrar } from 'siphon'
+
+proxy.onRequest(async (request) => {
+  if (request.method === 'REGISTER') return registrar.save(request)
+  if (request.inDialog) return request.looseRoute() ? request.relay() : request.reply(404)
+  if (request.ruri.includes('moved')) {
+    return request.reply(302, undefined, { headers: { Contact: request.getHeader('X-Now-At') ?? '' } })
+  }
+  if (request.method === 'INVITE') request.recordRoute()
+  const contacts = await registrar.lookup(request.ruri)
+  return contacts.length > 0 ? request.fork(contacts) : request.reply(404)
+})
+`
+
+const ANSWERED = [
+  recv(100, { optional: true }),
+  recv(180, { optional: true }),
+  recv(200, { attributes: 'rrs="true"' }),
+]
+
+/** Every flow and its far end: what the caller does, what the callee does, and how the record of it ends. */
+const flows: readonly {
+  readonly name: string
+  readonly caller: readonly string[]
+  readonly callee: readonly string[]
+  readonly record: Readonly<Record<string, unknown>>
+}[] = [
+  {
+    name: '3.2 session through a proxy, ended by the callee',
+    caller: [
+      send('INVITE', 1, { sdp: true }),
+      ...ANSWERED,
+      send('ACK', 1, { inDialog: true }),
+      recv('BYE'),
+      respond('200 OK', { tag: false }),
+    ],
+    callee: [
+      recv('INVITE', { attributes: 'rrs="true"', action: keepCaller }),
+      respond('180 Ringing'),
+      pause(50),
+      respond('200 OK', { sdp: true, repeat: true }),
+      recv('ACK'),
+      pause(50),
+      sendBack('BYE', 1),
+      recv(200),
+    ],
+    record: { response_code: 200, disconnect_initiator: 'callee' },
+  },
+  {
+    name: '3.6 redirected, and the offer comes in the 200: the answer travels in the ACK',
+    caller: [
+      send('INVITE', 1, {
+        uri: 'sip:moved@[remote_ip]:[remote_port]',
+        headers: ['X-Now-At: <sip:[service]@[remote_ip]:[remote_port]>'],
+      }),
+      recv(100, { optional: true }),
+      recv(302, { action: expect('Contact: *.sip:') }),
+      sendOnBranch('ACK', 1, 'sip:moved@[remote_ip]:[remote_port]'),
+      send('INVITE', 2),
+      recv(100, { optional: true }),
+      recv(180, { optional: true }),
+      recv(200, { attributes: 'rrs="true"', action: expect('m=audio') }),
+      send('ACK', 2, { inDialog: true, sdp: true }),
+      pause(50),
+      send('BYE', 3, { inDialog: true }),
+      recv(200),
+    ],
+    callee: [
+      recv('INVITE', { attributes: 'rrs="true"' }),
+      respond('180 Ringing'),
+      respond('200 OK', { sdp: true, repeat: true }),
+      recv('ACK', { action: expect('m=audio') }),
+      recv('BYE'),
+      respond('200 OK', { tag: false }),
+    ],
+    record: { response_code: 200, disconnect_initiator: 'caller' },
+  },
+  {
+    name: '3.7 a re-INVITE moves the media',
+    caller: [
+      send('INVITE', 1, { sdp: true }),
+      ...ANSWERED,
+      send('ACK', 1, { inDialog: true }),
+      recv('INVITE', { action: expect('m=audio') }),
+      respond('200 OK', { sdp: true, repeat: true, tag: false }),
+      recv('ACK'),
+      recv('BYE'),
+      respond('200 OK', { tag: false }),
+    ],
+    callee: [
+      recv('INVITE', { attributes: 'rrs="true"', action: keepCaller }),
+      respond('180 Ringing'),
+      respond('200 OK', { sdp: true, repeat: true }),
+      recv('ACK'),
+      pause(50),
+      sendBack('INVITE', 14, { sdp: true }),
+      recv(100, { optional: true }),
+      recv(200, { attributes: 'rrs="true"', action: expect('m=audio') }),
+      sendBack('ACK', 14),
+      pause(50),
+      sendBack('BYE', 15),
+      recv(200),
+    ],
+    record: { response_code: 200, disconnect_initiator: 'callee' },
+  },
+  {
+    name: '3.8 no answer: the caller gives up',
+    caller: [
+      send('INVITE', 1, { sdp: true }),
+      recv(100, { optional: true }),
+      recv(180),
+      pause(100),
+      sendOnBranch('CANCEL', 1),
+      recv(200),
+      recv(487),
+      sendOnBranch('ACK', 1),
+    ],
+    callee: [
+      recv('INVITE'),
+      respond('180 Ringing'),
+      recv('CANCEL'),
+      respond('200 OK', { tag: false }),
+      `  <send retrans="500"><![CDATA[
+SIP/2.0 487 Request Terminated
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]SIPpTag01[call_number]
+[last_Call-ID:]
+CSeq: 1 INVITE
+Content-Length: 0
+
+]]></send>`,
+      recv('ACK'),
+    ],
+    record: { response_code: 487, disconnect_initiator: 'caller', timestamp_answer: null },
+  },
+  ...(
+    [
+      ['3.9 busy', '486 Busy Here'],
+      ['3.11 temporarily unavailable', '480 Temporarily Unavailable'],
+    ] as const
+  ).map(([name, status]) => ({
+    name,
+    caller: [
+      send('INVITE', 1, { sdp: true }),
+      recv(100, { optional: true }),
+      recv(180, { optional: true }),
+      recv(Number(status.slice(0, 3))),
+      sendOnBranch('ACK', 1),
+    ],
+    callee: [recv('INVITE'), respond('180 Ringing'), respond(status, { repeat: true }), recv('ACK')],
+    record: {
+      response_code: Number(status.slice(0, 3)),
+      disconnect_initiator: 'callee',
+      timestamp_answer: null,
+    },
+  })),
+]
+
+describe('call flows of RFC 3665', { skip: missing('sipp') }, () => {
+  let siphon: Siphon
+  let silent: Promise<Awaited<ReturnType<typeof runCaller>>>
+  before(async () => {
+    siphon = await startSiphon({ script })
+    // §3.10 takes as long as timer B: 32 s, while the others run.
+    const port = await freePort()
+    await bind('silent', port)
+    silent = runCaller({
+      ...caller('silent', await freePort(), [
+        send('INVITE', 1, { sdp: true }),
+        recv(100, { optional: true }),
+        recv(408, { attributes: 'timeout="40000"' }),
+        sendOnBranch('ACK', 1),
+      ]),
+    })
+  })
+  after(() => siphon.stop('SIGKILL'))
+
+  const caller = (service: string, localPort: number, steps: readonly string[]) => ({
+    target: siphon.target,
+    localPort,
+    rate: 1,
+    calls: 1,
+    service,
+    scenario: scenarioFile('caller', steps),
+    extra: ['-trace_err', '-error_file', '/dev/stderr'],
+  })
+
+  /** Binds a contact by sipp: §2.1 without the challenge. */
+  async function bind(
+    user: string,
+    port: number,
+    more: Readonly<{
+      contact?: string
+      expires?: number
+      expectation?: string
+      status?: number
+      cseq?: number
+    }> = {},
+  ): Promise<void> {
+    const aor = 'sip:[service]@[remote_ip]'
+    const contact = more.contact ?? `<sip:${user}@127.0.0.1:${port}>`
+    const result = await runCaller(
+      caller(user, await freePort(), [
+        send('REGISTER', more.cseq ?? 1, {
+          uri: 'sip:[remote_ip]:[remote_port]',
+          to: `<${aor}>`,
+          from: `<${aor}>`,
+          headers: [
+            ...(contact === '' ? [] : [`Contact: ${contact}`]),
+            ...(more.expires === undefined ? [] : [`Expires: ${more.expires}`]),
+          ],
+          noContact: true,
+        }),
+        recv(more.status ?? 200, more.expectation === undefined ? {} : { action: expect(more.expectation) }),
+      ]),
+    )
+    assert.equal(result.successful, 1, result.output)
+  }
+
+  describe('registration', () => {
+    it('2.1 a new binding', () =>
+      bind('ann', 5071, { expectation: 'Contact: *.sip:ann@127.0.0.1:5071.;expires=3600' }))
+    it('2.2 a second contact is listed beside the first', () =>
+      bind('ann', 5072, { contact: '<mailto:ann@example.com>', expectation: 'mailto:ann@example.com' }))
+    it('2.3 a query changes nothing and lists both', () =>
+      bind('ann', 0, { contact: '', expectation: 'sip:ann@127.0.0.1:5071' }))
+    it('2.4 all are cancelled', async () => {
+      await bind('ann', 0, { contact: '*', expires: 0 })
+      assert.equal((await siphon.admin('/admin/registrations/ann@127.0.0.1')).status, 404)
+    })
+    it('2.5 another domain is refused', async () => {
+      const result = await runCaller(
+        caller('eve', await freePort(), [
+          send('REGISTER', 1, { uri: 'sip:elsewhere.example', to: '<sip:eve@elsewhere.example>' }),
+          recv(404),
+        ]),
+      )
+      assert.equal(result.successful, 1, result.output)
+    })
+  })
+
+  describe('session', () => {
+    for (const [i, flow] of flows.entries()) {
+      it(flow.name, async () => {
+        const user = `user${i}`
+        const port = await freePort()
+        await bind(user, port)
+        const callee: Running = startCallee(port, {
+          scenario: scenarioFile('callee', flow.callee),
+          extra: ['-m', '1', '-trace_err', '-error_file', '/dev/stderr'],
+        })
+        try {
+          const result = await runCaller(caller(user, await freePort(), flow.caller))
+          assert.equal(result.successful, 1, result.output)
+          assert.equal(await callee.exited, 0, callee.output())
+        } finally {
+          await callee.stop('SIGKILL')
+        }
+        const record = await until('its record', () =>
+          siphon.records().find((r) => r['ruri'] === `sip:${user}@${siphon.target}`),
+        )
+        const found = Object.fromEntries(Object.keys(flow.record).map((k) => [k, record[k]]))
+        assert.deepEqual(found, flow.record)
+      })
+    }
+    it('3.10 no response from the user agent', async () => {
+      const result = await silent
+      assert.equal(result.successful, 1, result.output)
+      const record = await until('its record', () =>
+        siphon.records().find((r) => String(r['ruri']).includes('silent')),
+      )
+      assert.deepEqual([record['response_code'], record['disconnect_initiator']], [408, 'timeout'])
+    })
+    it('leaves nothing behind', async () => {
+      await until('calls to be forgotten', async () => (await siphon.metric('siphon_calls_active')) === 0)
+      assert.equal(await siphon.metric('siphon_proxy_dialog_sessions'), 0)
+    })
+  })
+})
