@@ -52,7 +52,8 @@ function valueOf(node: SchemaNode): string {
   if (node.properties) return 'blocks'
   if (node.enum) return node.enum.map((v) => `\`${v}\``).join(', ')
   const whole = node.anyOf?.find((n) => n.type === 'integer')
-  if (whole) return `number, ${whole.minimum} to ${whole.maximum}, or \`${node.anyOf?.at(-1)?.enum?.join('`, `')}\``
+  if (whole)
+    return `number, ${whole.minimum} to ${whole.maximum}, or \`${node.anyOf?.at(-1)?.enum?.join('`, `')}\``
   const duration = node.anyOf?.find((n) => n.type === 'number')
   if (duration) return `duration, ${duration.minimum}s to ${duration.maximum}s`
   if (node.anyOf) return 'address'

@@ -38,8 +38,11 @@ export interface OwnRequest {
   readonly contentType: string | null
   /** For a final response, finding the address included. */
   readonly timeoutMs: number
-  /** Answers a 401 or 407: the request with credentials, or null to take the challenge as the answer. Asked once. */
-  readonly authenticate?: (challenge: Response, request: Request) => Request | null
+  /**
+   * Answers a 401 or 407: the request with credentials, or null to take the challenge as the answer.
+   * @param tries how often it has done so for this request
+   */
+  readonly authenticate?: (challenge: Response, request: Request, tries: number) => Request | null
 }
 
 export type OwnRequestResult =
@@ -103,7 +106,7 @@ export class OwnRequests {
     own: OwnRequest,
     over: () => boolean,
     settle: (result: OwnRequestResult) => void,
-    retried = false,
+    tries = 0,
   ): void {
     if (target === undefined) {
       settle({ ok: false, failure: 'unreachable', what: 'the address cannot be reached' })
@@ -113,14 +116,14 @@ export class OwnRequests {
       onResponse: (response) => {
         if (response.status < 200 || over()) return
         const challenged = response.status === 401 || response.status === 407
-        const again = challenged && !retried ? (own.authenticate?.(response, request) ?? null) : null
+        const again = challenged ? (own.authenticate?.(response, request, tries) ?? null) : null
         if (again === null) settle({ ok: true, response })
-        else this.#attempt(this.#next(again, own.method), [target], own, over, settle, true)
+        else this.#attempt(this.#next(again, own.method), [target], own, over, settle, tries + 1)
       },
       onEnd: (reason) => {
         if (reason === 'timeout') settle({ ok: false, failure: 'timeout', what: 'no final response' })
         // RFC 3263 §4.3: the next address, with a transaction of its own.
-        else if (reason === 'transport' && !over()) this.#attempt(request, others, own, over, settle, retried)
+        else if (reason === 'transport' && !over()) this.#attempt(request, others, own, over, settle, tries)
       },
     }
     const copy = request.clone()

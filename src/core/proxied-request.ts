@@ -136,7 +136,9 @@ export class ProxiedRequest implements Branches, Listener {
     else {
       const strategy = verdict.do === 'fork' ? verdict.strategy : 'parallel'
       const named = strategy === 'sequential' && branches.some(({ gateway }) => gateway !== null)
-      this.#perform(this.#context.add(added, strategy, named ? (...failure) => this.#movesOn(...failure) : null))
+      this.#perform(
+        this.#context.add(added, strategy, named ? (...failure) => this.#movesOn(...failure) : null),
+      )
     }
   }
 

@@ -143,8 +143,11 @@ export function readDecision(reader: BatchReader): Decision {
 function readVerdict(reader: BatchReader): Verdict {
   const name = VERDICTS[reader.number()]
   switch (name) {
-    case 'relay':
-      return { do: 'relay', target: reader.text(), gateway: reader.text() }
+    case 'relay': {
+      const target = reader.text()
+      const gateway = reader.text()
+      return gateway === null ? { do: 'relay', target } : { do: 'relay', target, gateway }
+    }
     case 'fork': {
       const strategy = reader.string() === 'sequential' ? 'sequential' : 'parallel'
       const count = reader.number()

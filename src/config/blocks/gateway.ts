@@ -52,11 +52,17 @@ function cause(): Kind<number | 'transport'> {
     .transform((value, ctx): number | 'transport' => {
       if (value === 'transport') return 'transport'
       const number = typeof value === 'string' && /^\d{3}$/.test(value) ? Number(value) : value
-      if (typeof number === 'number' && Number.isInteger(number) && number >= 300 && number <= 599) return number
+      if (typeof number === 'number' && Number.isInteger(number) && number >= 300 && number <= 599)
+        return number
       ctx.addIssue({ code: 'custom', message: 'is no cause', params: { instead: CAUSE } })
       return z.NEVER
     })
-    .meta({ anyOf: [{ type: 'integer', minimum: 300, maximum: 599 }, { type: 'string', enum: ['transport'] }] })
+    .meta({
+      anyOf: [
+        { type: 'integer', minimum: 300, maximum: 599 },
+        { type: 'string', enum: ['transport'] },
+      ],
+    })
 }
 
 /** Text to text; numbers and booleans are taken as they are written. */
@@ -67,7 +73,11 @@ function attrs(): Kind<Record<string, string>> {
       const attrs: Record<string, string> = {}
       const given = typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null
       if (given === null) {
-        ctx.addIssue({ code: 'custom', message: 'is not a block', params: { instead: 'write { region: eu }' } })
+        ctx.addIssue({
+          code: 'custom',
+          message: 'is not a block',
+          params: { instead: 'write { region: eu }' },
+        })
         return z.NEVER
       }
       for (const [key, item] of Object.entries(given) as [string, unknown][]) {
@@ -84,12 +94,19 @@ function attrs(): Kind<Record<string, string>> {
 }
 
 const destination = z.strictObject({
-  name: nullable(name(), 'What metrics and the admin API call it. Default: the group and its place, `carriers-1`.'),
+  name: nullable(
+    name(),
+    'What metrics and the admin API call it. Default: the group and its place, `carriers-1`.',
+  ),
   uri: required(gatewayUri(), 'Where it is; probes are addressed to it.'),
   address: nullable(hostPort('192.0.2.7:5060'), 'Send there instead of where `uri` leads.'),
   transport: nullable(choice(['udp', 'tcp', 'tls', 'ws', 'wss']), 'Default: what `uri` says, else udp.'),
   weight: optional(amount(1, 10_000), 1, 'Its share among those of the same priority.'),
-  priority: optional(amount(0, 10_000), 1, 'Lower ones are used first; higher ones when none of them can be.'),
+  priority: optional(
+    amount(0, 10_000),
+    1,
+    'Lower ones are used first; higher ones when none of them can be.',
+  ),
   attrs: optional(attrs(), {}, 'What `gateway.select` may ask for.', null),
 })
 
@@ -110,11 +127,19 @@ const group = z.strictObject({
   }),
   circuit: block('Calls that fail take a destination out as well.', {
     failures: optional(amount(0, 1000), 5, 'Failed in a row (503, no answer, no way): open. 0: never.'),
-    hold_secs: optional(seconds(0.1, 3600), 10, 'Until one request is let through to try; doubles each time it fails.'),
+    hold_secs: optional(
+      seconds(0.1, 3600),
+      10,
+      'Until one request is let through to try; doubles each time it fails.',
+    ),
     max_hold_secs: optional(seconds(0.1, 86_400), 300, 'Longest hold.'),
   }),
   destinations: required(z.array(destination), 'At least one.'),
-  source_networks: optional(list(network()), [], 'Networks that its requests come from, for `request.fromGateway`.'),
+  source_networks: optional(
+    list(network()),
+    [],
+    'Networks that its requests come from, for `request.fromGateway`.',
+  ),
   reroute_causes: optional<(number | 'transport')[]>(
     list(cause()),
     [408, 500, 502, 503, 504, 'transport'],

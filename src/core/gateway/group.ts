@@ -58,7 +58,9 @@ export class Group {
   constructor(settings: GroupSettings, fixed: boolean, before: Group | null = null) {
     this.settings = settings
     this.fixed = fixed
-    this.members = settings.destinations.map((d) => new Member(settings.name, d, healthOf(d, settings, before)))
+    this.members = settings.destinations.map(
+      (d) => new Member(settings.name, d, healthOf(d, settings, before)),
+    )
     this.#sources = networksOf(sourcesOf(settings))
   }
 
@@ -107,7 +109,9 @@ export function sourcesOf({
   sourceNetworks,
   destinations,
 }: Pick<GroupSettings, 'sourceNetworks' | 'destinations'>): readonly string[] {
-  const hosts = destinations.map(({ hop }) => uriHost(hop)).filter((host) => host !== null && isIP(host) !== 0)
+  const hosts = destinations
+    .map(({ hop }) => uriHost(hop))
+    .filter((host) => host !== null && isIP(host) !== 0)
   return [...sourceNetworks, ...hosts.filter((host) => host !== null)]
 }
 
@@ -117,7 +121,8 @@ function healthOf(destination: DestinationSettings, settings: GroupSettings, bef
   )
   const { probe, circuit } = settings
   if (before !== null && old !== undefined) {
-    const same = JSON.stringify([before.settings.probe, before.settings.circuit]) === JSON.stringify([probe, circuit])
+    const same =
+      JSON.stringify([before.settings.probe, before.settings.circuit]) === JSON.stringify([probe, circuit])
     if (same) return old.health
   }
   const health = new Health(probe, circuit)

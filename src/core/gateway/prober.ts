@@ -6,7 +6,12 @@ import type { ProbeOutcome } from './health.ts'
 /** What sends a probe. `then` is called once, with the status of the final response, or why there is none. */
 export interface ProbePort {
   probe(
-    probe: { readonly uri: string; readonly hop: string; readonly fromUser: string; readonly timeoutMs: number },
+    probe: {
+      readonly uri: string
+      readonly hop: string
+      readonly fromUser: string
+      readonly timeoutMs: number
+    },
     then: (result: ProbeResult) => void,
   ): void
 }

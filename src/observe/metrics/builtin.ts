@@ -144,8 +144,7 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
     'siphon_gateway_up',
     '1 while the gateway may be chosen, otherwise 0',
     ['group', 'destination'],
-    () =>
-      labelled(levels()?.gateways, ([group, destination, up]) => [{ group, destination }, Number(up)]),
+    () => labelled(levels()?.gateways, ([group, destination, up]) => [{ group, destination }, Number(up)]),
   )
   reader.gaugeFrom('siphon_cache_entries', 'Keys held in a cache of scripts', ['cache'], () =>
     labelled(levels()?.cacheEntries, ([cache, entries]) => [{ cache }, entries]),

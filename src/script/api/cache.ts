@@ -65,7 +65,8 @@ export const cache = {
 }
 
 function ask(verb: string, name: string, key: string, ...more: Item[]): Promise<BatchReader> {
-  if (!cache.hasCache(name)) throw new ScriptError(`cache: ${show(name)} is not named under cache: in siphon.yaml`)
+  if (!cache.hasCache(name))
+    throw new ScriptError(`cache: ${show(name)} is not named under cache: in siphon.yaml`)
   if (typeof key !== 'string' || key === '' || key.length > MAX_KEY) {
     throw new ScriptError(`cache: ${show(key)} is not a key: a text of 1 to ${MAX_KEY} characters`)
   }
@@ -77,7 +78,8 @@ function textOf(value: unknown): string {
     throw new ScriptError(`cache: ${show(value)} is not a text; JSON.stringify makes one of anything`)
   }
   const text = encodeText(value)
-  if (text.length > MAX_VALUE) throw new ScriptError(`cache: a value of ${text.length} bytes; the most is ${MAX_VALUE}`)
+  if (text.length > MAX_VALUE)
+    throw new ScriptError(`cache: a value of ${text.length} bytes; the most is ${MAX_VALUE}`)
   return text
 }
 

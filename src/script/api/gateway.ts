@@ -158,11 +158,7 @@ function wish({ key, attrs, exclude }: SelectOptions): Batch {
   return batch
 }
 
-function groupOf(
-  group: string,
-  destinations: readonly NewDestination[],
-  options: GroupOptions,
-): GroupView {
+function groupOf(group: string, destinations: readonly NewDestination[], options: GroupOptions): GroupView {
   if (!Array.isArray(destinations) || destinations.length === 0) {
     throw new ScriptError('addGroup needs at least one destination')
   }

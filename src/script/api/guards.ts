@@ -50,7 +50,9 @@ export function inNetworks(ip: string, cidrs: readonly string[]): boolean {
   if (networks === undefined) {
     const wrong = cidrs.find((text: unknown) => typeof text !== 'string' || parseNetwork(text) === null)
     if (wrong !== undefined) {
-      throw new ScriptError(`sourceIpIn: ${show(wrong)} is no network: 192.0.2.7, 192.0.2.0/24, 2001:db8::/32`)
+      throw new ScriptError(
+        `sourceIpIn: ${show(wrong)} is no network: 192.0.2.7, 192.0.2.0/24, 2001:db8::/32`,
+      )
     }
     networks = networksOf(cidrs)
     if (Object.isFrozen(cidrs)) known.set(cidrs, networks)

@@ -203,7 +203,9 @@ export class ScriptRequest extends MessageView {
     for (const to of targets as readonly (string | Contact | Destination)[]) {
       const route = Destination.routeOf(to)
       uris.push(route?.hop ?? target(typeof to === 'string' ? to : to.uri, 'fork'))
-      contacts.push(route !== undefined || typeof to === 'string' ? null : ((to as Contact).reference ?? null))
+      contacts.push(
+        route !== undefined || typeof to === 'string' ? null : ((to as Contact).reference ?? null),
+      )
       gateways.push(route?.key ?? null)
     }
     return new Verdict({
@@ -333,7 +335,11 @@ export class ScriptRequest extends MessageView {
 
   /** Replaces the URI in Contact, its parameters excepted. @throws ScriptError when there is not exactly one */
   setContactUri(uri: string): void {
-    this.put('set', 'Contact', rewrite.withUri('Contact', this.#contact('setContactUri'), uri, 'setContactUri'))
+    this.put(
+      'set',
+      'Contact',
+      rewrite.withUri('Contact', this.#contact('setContactUri'), uri, 'setContactUri'),
+    )
   }
 
   /** Replaces the user part in Contact. @throws ScriptError when there is not exactly one */

@@ -17,7 +17,12 @@ export function withUri(field: string, value: string | undefined, uri: unknown, 
 }
 
 /** @param display as the script wrote it; null or '' takes it away */
-export function withDisplay(field: string, value: string | undefined, display: unknown, verb: string): string {
+export function withDisplay(
+  field: string,
+  value: string | undefined,
+  display: unknown,
+  verb: string,
+): string {
   const address = addressOf(field, value, verb)
   const text = reasonText(display)
   return formatNameAddr({ ...address, display: text === '' ? null : text })
@@ -32,7 +37,8 @@ export function withUser(field: string, value: string | undefined, user: unknown
 export function routeTo(uri: unknown): string {
   const text = target(uri, 'prependRoute')
   const parsed = parseUri(text)
-  if (!parsed.ok || !isSipUri(parsed.value)) throw new ScriptError(`prependRoute: ${show(uri)} is not a SIP URI`)
+  if (!parsed.ok || !isSipUri(parsed.value))
+    throw new ScriptError(`prependRoute: ${show(uri)} is not a SIP URI`)
   return `<${parsed.value.params.has('lr') ? text : `${text};lr`}>`
 }
 
@@ -44,7 +50,8 @@ function changed(
 ): string {
   const address = addressOf(field, value, verb)
   const parsed = parseUri(address.uri)
-  if (!parsed.ok || !isSipUri(parsed.value)) throw new ScriptError(`${verb}: the URI in ${field} is no SIP URI`)
+  if (!parsed.ok || !isSipUri(parsed.value))
+    throw new ScriptError(`${verb}: the URI in ${field} is no SIP URI`)
   const text = formatUri(change(parsed.value))
   if (!parseUri(text).ok) throw new ScriptError(`${verb}: escape what a URI cannot hold as %XX (§19.1.2)`)
   return formatNameAddr({ ...address, uri: text })
@@ -52,6 +59,7 @@ function changed(
 
 function addressOf(field: string, value: string | undefined, verb: string): NameAddr {
   const parsed = value === undefined ? null : parseNameAddr(value)
-  if (parsed === null || !parsed.ok) throw new ScriptError(`${verb}: the message has no single ${field} to change`)
+  if (parsed === null || !parsed.ok)
+    throw new ScriptError(`${verb}: the message has no single ${field} to change`)
   return parsed.value
 }

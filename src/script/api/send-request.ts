@@ -6,7 +6,7 @@ import { headerName, headerValue, show, target } from './checks.ts'
 import { bodyText, MessageView } from './message-view.ts'
 import { ScriptError } from './script-error.ts'
 import { services } from './services.ts'
-import { decodeText } from './text.ts'
+import { decodeText, encodeText } from './text.ts'
 
 export interface SendRequestOptions {
   /** Set besides what a request must have; From and To (without tag) replace ours. */
@@ -16,6 +16,13 @@ export interface SendRequestOptions {
   readonly contentType?: string
   /** Where to send it instead of where the URI leads (RFC 3263). */
   readonly nextHop?: string
+  /** Answers one challenge (401, 407) of the peer: digest, by the strongest algorithm that both know (RFC 8760). */
+  readonly credentials?: {
+    readonly username: string
+    readonly password: string
+    /** Only to a challenge of this realm; whichever asks unless told. */
+    readonly realm?: string
+  }
   /** For a final response; 2,000 unless told, 32,000 at most. */
   readonly timeoutMs?: number
 }
@@ -69,6 +76,7 @@ export async function sendRequest(
     type,
     headers.length / 2,
     ...headers,
+    ...credentialsOf(options.credentials),
   )
   return reader.done ? null : new ReceivedReply(buildResponse(readResponse(reader)))
 }
@@ -97,6 +105,15 @@ function headersOf(given: NonNullable<SendRequestOptions['headers']>): string[] 
     }
   }
   return flat
+}
+
+function credentialsOf(given: SendRequestOptions['credentials']): (string | null)[] {
+  if (given === undefined) return [null, null, null]
+  const { username, password, realm } = given
+  if (typeof username !== 'string' || username === '' || typeof password !== 'string') {
+    throw new ScriptError('sendRequest: credentials are { username, password }')
+  }
+  return [encodeText(username), encodeText(password), realm === undefined ? null : encodeText(realm)]
 }
 
 function checkAddress(name: string, text: string): void {

@@ -3,7 +3,10 @@ import type { BatchReader, Item, Service } from '../../script/conversation.ts'
 
 /** `cache.*` of scripts, on the engine thread, so that all workers see the same. Arguments: cache, key, and what the verb needs. */
 export function cacheServices(caches: ReadonlyMap<string, ScriptCache>): [string, Service][] {
-  const verb = (name: string, run: (cache: ScriptCache, key: string, args: BatchReader) => Item[]): [string, Service] => [
+  const verb = (
+    name: string,
+    run: (cache: ScriptCache, key: string, args: BatchReader) => Item[],
+  ): [string, Service] => [
     `cache.${name}`,
     (args, answer) => {
       const called = args.string()

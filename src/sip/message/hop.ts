@@ -12,7 +12,9 @@ export function hopUri(uri: string, address: string | null, transport: string | 
     return `${scheme}:${address}${by === null ? '' : `;transport=${by}`}`
   }
   if (transport === null) return uri
-  return named === null ? `${uri};transport=${transport}` : uri.replace(/;transport=[a-z]+/i, `;transport=${transport}`)
+  return named === null
+    ? `${uri};transport=${transport}`
+    : uri.replace(/;transport=[a-z]+/i, `;transport=${transport}`)
 }
 
 /** The host of a SIP URI; null when it is none. */
