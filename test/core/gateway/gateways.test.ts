@@ -100,11 +100,11 @@ describe('the table of gateways', () => {
 describe('probes', () => {
   function probing(settings: GroupSettings, random = 0.5) {
     const lab = table(settings)
-    const asked: { at: number; uri: string; then: (result: ProbeResult) => void }[] = []
+    const asked: { at: number; uri: string; answer: (result: ProbeResult) => void }[] = []
     const prober = new Prober(
       lab.clock,
       lab.gateways,
-      { probe: ({ uri }, then) => void asked.push({ at: lab.clock.now(), uri, then }) },
+      { probe: ({ uri }, answer) => void asked.push({ at: lab.clock.now(), uri, answer }) },
       () => random,
     )
     lab.gateways.watch(prober)
@@ -135,7 +135,7 @@ describe('probes', () => {
     const state = (): string | undefined => gateways.rows()[0]?.destinations[0]?.state
     const next = (result: ProbeResult): void => {
       clock.advance(10_000)
-      asked.shift()?.then(result)
+      asked.shift()?.answer(result)
     }
     for (const status of [200, 404, 405, 486, 603]) {
       next({ status, retryAfterSecs: null })
