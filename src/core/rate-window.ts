@@ -12,7 +12,7 @@ interface Count {
 
 /**
  * How often something happened within a sliding window, in two counters a key: this window's, and the part of the one
- * before that still lies within. Exact for a steady rate, and never further off than the unevenness of one window.
+ * before that still lies within. For a steady rate it is off by one at most, else by the unevenness of one window.
  */
 export class RateWindow {
   readonly #clock: Clock

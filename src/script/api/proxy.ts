@@ -44,7 +44,7 @@ export const proxy = {
   /**
    * Counts the request against its source address, and tells whether there were at most `max` in the last `windowSecs`
    * (above 0 to 86,400 s). All workers count together. What is beyond counts too, so a source that does not stop stays out.
-   * Two counters a source: a sliding window that is exact for a steady rate. `await` it: a promise is always true.
+   * Two counters a source stand for the window: a steady rate is counted right but for one, a burst as if it had been spread evenly. `await` it: a promise is always true.
    */
   rateLimit,
 
