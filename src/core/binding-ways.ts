@@ -2,6 +2,7 @@ import { isSipUri, parseUri } from '../sip/message/uri.ts'
 import type { Flow, Target } from '../stack/transport.ts'
 import { readAddress, targetOf } from './flow-tokens.ts'
 import type { LocationStore, StoredBinding } from './location-store.ts'
+import type { ContactView } from './verdict.ts'
 
 /** How a registered contact is reached. */
 export interface Way {
@@ -21,6 +22,11 @@ export interface Ways {
   wayTo(reference: string): Way | null
   /** The binding of this contact URI that belongs to the address-of-record in `called`; null when there is none. */
   referenceOf(contactUri: string, called: string): string | null
+  /**
+   * The contacts of the device that a GRUU of ours names, or the status of one whose device is gone or never was (RFC 5627
+   * §5.4); null for any other URI.
+   */
+  behindGruu(uri: string): readonly Pick<ContactView, 'uri' | 'reference'>[] | 404 | 480 | null
   /** Equal for the flows of one device of one user, of which only one may be tried at a time (RFC 5626 §7). */
   deviceOf(reference: string): string | null
 }

@@ -25,6 +25,7 @@ export interface CallView {
   readonly answeredAt: number | null
   readonly source: string
   readonly destination: string | null
+  readonly kind: 'proxy' | 'b2bua'
 }
 
 /** One INVITE attempt from its first INVITE to its one record, whatever ends it. */
@@ -41,6 +42,11 @@ export class Call {
   dialogs = 0
   /** A script wants this record (`cdr.write`). */
   requested = false
+  kind: 'proxy' | 'b2bua' = 'proxy'
+  /** Call-IDs of the legs we made. */
+  legs: readonly string[] = []
+  /** Hangs the call up; null: it is not ours to. */
+  hangUp: (() => void) | null = null
   readonly tracker: CallTracker
   readonly #started: number
   #answered: number | null = null
@@ -115,7 +121,7 @@ export class Call {
     if (!spine.callEnded.active) return
     const record: CallRecord = {
       id: this.id,
-      kind: 'proxy',
+      kind: this.kind,
       callId: this.callId,
       fromUri: this.fromUri,
       toUri: this.toUri,
@@ -136,7 +142,7 @@ export class Call {
       authUser: this.#authUser,
       disconnectInitiator: initiator,
       sipReason: reason,
-      legs: [],
+      legs: this.legs,
       extra: this.#extra,
       requested: this.requested,
       challenged: this.#challenged,
@@ -156,6 +162,7 @@ export class Call {
       answeredAt: this.#answeredAt,
       source: `${remote.host}:${remote.port}`,
       destination: this.#destination === null ? null : `${this.#destination.host}:${this.#destination.port}`,
+      kind: this.kind,
     }
   }
 

@@ -1,5 +1,6 @@
 import { buildResponse, type ResponseOptions } from '../sip/message/build.ts'
 import { supports } from '../sip/registrar/outbound.ts'
+import type { B2buaCore } from './b2bua/b2bua-core.ts'
 import type { Exchange } from './exchange.ts'
 import type { ProxyCore } from './proxy-core.ts'
 import type { Registrar, Subscriptions } from './registrar.ts'
@@ -10,14 +11,16 @@ const FAILURE_REASONS: Readonly<Partial<Record<string, string>>> = {
   no_handler: 'No Script Handler',
 }
 
+/** Who carries a verdict out. */
+export interface Cores {
+  readonly proxy: ProxyCore
+  readonly registrar: Registrar
+  readonly b2bua: B2buaCore
+  readonly subscriptions?: Subscriptions
+}
+
 /** Carries out what the script has decided about a new request. Its mistakes cost the request a 500, and nobody else. */
-export function decide(
-  exchange: Exchange,
-  outcome: Outcome,
-  proxy: ProxyCore,
-  registrar: Registrar,
-  subscriptions?: Subscriptions,
-): void {
+export function decide(exchange: Exchange, outcome: Outcome, cores: Cores): void {
   // §16.10: it was cancelled while the script was thinking; nothing has been forwarded.
   if (exchange.cancelled) {
     if (outcome.ok) exchange.call?.note(outcome.decision.cdr, outcome.decision.authUser)
@@ -32,7 +35,7 @@ export function decide(
   const { decision } = outcome
   exchange.call?.note(decision.cdr, decision.authUser)
   try {
-    carryOut(exchange, decision, proxy, registrar, subscriptions)
+    carryOut(exchange, decision, cores)
   } catch (error) {
     // Header text that would break the message is refused where messages are built.
     if (!(error instanceof TypeError) || exchange.final) throw error
@@ -43,9 +46,7 @@ export function decide(
 function carryOut(
   exchange: Exchange,
   decision: Decision,
-  proxy: ProxyCore,
-  registrar: Registrar,
-  subscriptions: Subscriptions | undefined,
+  { proxy, registrar, b2bua, subscriptions }: Cores,
 ): void {
   const { verdict } = decision
   switch (verdict.do) {
@@ -82,9 +83,22 @@ function carryOut(
       if (exchange.request.method !== 'SUBSCRIBE' || subscriptions === undefined) badVerdict(exchange)
       else subscribe(exchange, subscriptions)
       break
+    case 'dial':
+      // As for what is relayed.
+      exchange.respond(buildResponse(exchange.request, 100), 'server')
+      b2bua.take(exchange, decision)
+      break
+    case 'answer':
+      b2bua.take(exchange, decision)
+      break
+    case 'hangup':
+      exchange.reply(603, 'server')
+      break
     case 'pass':
     case 'reject':
     case 'drop':
+    case 'transfer':
+    case 'proxy':
       badVerdict(exchange)
       break
   }

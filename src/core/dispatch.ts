@@ -10,6 +10,7 @@ import { validateRequest } from '../sip/proxy/validate.ts'
 import type { Spine } from '../spine/spine.ts'
 import type { ServerTransaction, TransactionUser } from '../stack/transaction-layer.ts'
 import type { Flow, Target, TransportPort } from '../stack/transport.ts'
+import type { B2buaCore } from './b2bua/b2bua-core.ts'
 import { Call, type CallTracker } from './calls.ts'
 import { decide, subscribe } from './decide.ts'
 import { Exchange, reasonOf } from './exchange.ts'
@@ -18,7 +19,7 @@ import type { ProxyCore } from './proxy-core.ts'
 import type { ProxyDialogs } from './proxy-dialogs.ts'
 import type { Registrar, Subscriptions } from './registrar.ts'
 import { ShedMemory } from './shed-memory.ts'
-import type { Reservation, Router } from './verdict.ts'
+import type { CallInfo, Reservation, Router } from './verdict.ts'
 
 export interface DispatchOptions {
   readonly clock: Clock
@@ -31,6 +32,7 @@ export interface DispatchOptions {
   readonly registrar: Registrar
   /** Absent: no event package is served here. */
   readonly subscriptions?: Subscriptions
+  readonly b2bua: B2buaCore
   readonly calls: CallTracker
   readonly dialogs: ProxyDialogs
   /** Absent: user parts of our Routes mean nothing. */
@@ -85,6 +87,7 @@ export class Dispatch implements TransactionUser {
   /** The end: every open call gets its record, no timer is left. Sends nothing. */
   close(): void {
     this.#shed.close()
+    this.#o.b2bua.close()
     this.#o.calls.closeAll('server')
     this.#o.dialogs.close()
     for (const { proxied } of this.#exchanges.values()) proxied?.drop()
@@ -99,6 +102,8 @@ export class Dispatch implements TransactionUser {
     const edge = this.#edge(user, flow)
     const open = (): Exchange => this.#open(request, flow, consumed, edge, cookie, accept())
     const initial = request.toTag === undefined
+    if (!initial && this.#o.b2bua.receive(request, flow, accept)) return
+    const kind = initial && this.#takesCalls(request) ? 'invite' : 'request'
     if (typeof edge === 'number') open().reply(edge, 'server')
     else if (refusal !== null) open().reply(refusal.status, 'server', { headers: refusal.headers })
     else if (isLoop(request, cookie, this.#o.own)) open().reply(482, 'server')
@@ -107,18 +112,20 @@ export class Dispatch implements TransactionUser {
     } else if (forUs && request.method === 'OPTIONS') open().reply(200, 'server', { headers: ABILITIES })
     else if (this.#retryAfterSecs !== null && initial && DIALOG_CREATING.has(request.method)) {
       open().reply(503, 'server', { headers: [['Retry-After', String(this.#retryAfterSecs)]] })
-    } else if (!this.#o.router.handles('request', request.method)) {
-      open().reply(500, 'server', { reason: 'No Script Handler' })
+    } else if (!this.#o.router.handles(kind, request.method)) {
+      // A script of calls alone: what is within no dialog of them is within none (§12.2.2).
+      if (!initial && this.#o.router.handles('invite', 'INVITE')) open().reply(481, 'server')
+      else open().reply(500, 'server', { reason: 'No Script Handler' })
     } else {
       const reservation = this.#o.router.reserve(initial ? 'initial' : 'in-dialog', request.method)
       if (reservation === null) this.#refuse(request, flow, initial)
-      else this.#ask(open(), reservation)
+      else this.#ask(open(), reservation, kind)
     }
   }
 
   /** An ACK for a 2xx goes its way without the script; one for a stateless answer of ours has arrived. */
   onAck(ack: Request, flow: Flow): void {
-    if (ack.toTag === this.#statelessTag) return
+    if (ack.toTag === this.#statelessTag || this.#o.b2bua.receiveAck(ack)) return
     const { user } = preprocess(ack, this.#o.own)
     const edge = this.#edge(user, flow)
     if (typeof edge !== 'number') this.#o.proxy.forwardAck(ack, flow.path, edge)
@@ -137,6 +144,7 @@ export class Dispatch implements TransactionUser {
     }
     accept().respond(buildResponse(cancel, 200, { toTag: this.#o.identifiers.tag() }))
     const exchange = this.#exchanges.get(invite)
+    if (exchange === undefined && this.#o.b2bua.cancel(invite, cancel)) return
     // Its final response is out: the CANCEL has no effect (§9.2).
     if (exchange === undefined || exchange.cancelled) return
     exchange.cancel(reasonOf(cancel))
@@ -193,13 +201,14 @@ export class Dispatch implements TransactionUser {
     return exchange
   }
 
-  #ask(exchange: Exchange, reservation: Reservation): void {
+  #ask(exchange: Exchange, reservation: Reservation, kind: 'request' | 'invite'): void {
     const { request, flow, routeConsumed } = exchange
     const { path } = flow
-    const job = { kind: 'request', request, response: null, path, routeConsumed, elapsedMs: 0 } as const
+    const call = kind === 'invite' ? begun(exchange) : null
+    const job = { kind, request, response: null, path, routeConsumed, elapsedMs: 0, ...call } as const
     reservation.decide(job, (outcome) => {
       try {
-        decide(exchange, outcome, this.#o.proxy, this.#o.registrar, this.#o.subscriptions)
+        decide(exchange, outcome, this.#o)
       } catch (error) {
         this.#fault(exchange, error)
       }
@@ -260,6 +269,11 @@ export class Dispatch implements TransactionUser {
     })
   }
 
+  /** `b2bua.onInvite` is asked about this one. */
+  #takesCalls({ method }: Request): boolean {
+    return method === 'INVITE' && this.#o.router.handles('invite', method)
+  }
+
   /** Addressed to this element itself: no user part, our host, and no Route to follow. */
   #isForUs(request: Request): boolean {
     const { uri } = request
@@ -268,4 +282,10 @@ export class Dispatch implements TransactionUser {
     if (!parsed.ok || !isSipUri(parsed.value)) return false
     return leadsHere(this.#o.own, parsed.value.host, parsed.value.port)
   }
+}
+
+/** What `b2bua.onInvite` knows of a call. */
+function begun({ call }: Exchange): { readonly call: CallInfo } | null {
+  if (call === null) return null
+  return { call: { id: call.id, state: 'calling', side: null, referTo: null, replaces: false } }
 }

@@ -133,6 +133,12 @@ export class Exchange {
     this.request = huskOf(this.request)
   }
 
+  /** Somebody else answers from now on, and keeps the call's record: the back-to-back user agent. */
+  handOver(): void {
+    this.#final = true
+    this.#o.onFinal(this)
+  }
+
   /** What hears of 2xx that come after the final response, and holds on to nothing else. */
   lateAnswers(): LateAnswers {
     const { transaction, recordRoute, call } = this

@@ -115,7 +115,12 @@ export class ProxiedRequest implements Branches, Listener {
     this.#context = new ResponseContext(exchange.request.method)
   }
 
-  start(verdict: Forwarding): void {
+  start(given: Forwarding): void {
+    const verdict = this.#toDevice(given)
+    if (typeof verdict === 'number') {
+      this.#exchange.reply(verdict, 'server')
+      return
+    }
     const first = this.#branches.length
     const breadth = breadthOf(this.#original)
     const atOnce = verdict.do === 'fork' && verdict.strategy === 'parallel' ? verdict.targets.length : 1
@@ -145,6 +150,19 @@ export class ProxiedRequest implements Branches, Listener {
   #movesOn(...[index, status, local]: Parameters<MovesOn>): boolean {
     const gateway = this.#branches[index]?.gateway ?? null
     return gateway === null || (this.#core.gateways?.movesOn(gateway, rerouteCause(status, local)) ?? true)
+  }
+
+  /** RFC 5627 §5.4: a request that goes by its Request-URI, which is a GRUU of ours, goes to the contacts behind it. */
+  #toDevice(verdict: Forwarding): Forwarding | 404 | 480 {
+    if (verdict.do !== 'relay' || verdict.target !== null) return verdict
+    const devices = this.#core.behindGruu(this.#original)
+    if (devices === null || typeof devices === 'number') return devices ?? verdict
+    return {
+      do: 'fork',
+      targets: devices.map(({ uri }) => uri),
+      contacts: devices.map(({ reference }) => reference),
+      strategy: 'parallel',
+    }
   }
 
   /**

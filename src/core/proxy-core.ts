@@ -22,7 +22,7 @@ import { FlowTokens } from './flow-tokens.ts'
 import { ProxiedRequest } from './proxied-request.ts'
 import { TargetMemory } from './target-memory.ts'
 import { locate, type Resolver } from './target.ts'
-import type { Decision, Router, Verdict } from './verdict.ts'
+import type { ContactView, Decision, Router, Verdict } from './verdict.ts'
 
 /** RFC 3261 §16.6 step 11: more than three minutes. */
 export const DEFAULT_TIMER_C_MS = 181_000
@@ -141,6 +141,12 @@ export class ProxyCore {
     return undefined
   }
 
+  /** As of `Ways`, when the Request-URI alone says where the request goes. */
+  behindGruu(request: Request): ReturnType<Ways['behindGruu']> {
+    if (!request.uri.includes(';gr') || request.headers.has('route')) return null
+    return this.#o.ways?.behindGruu(request.uri) ?? null
+  }
+
   /** The reference of a registered contact that a target is; null when it is none. */
   referenceOf(uri: string, called: string): string | null {
     return this.#o.ways?.referenceOf(uri, called) ?? null
@@ -209,7 +215,32 @@ export class ProxyCore {
   forwardAck(ack: Request, path: Path, edge: Target | null = null): void {
     if (hopsLeft(ack) <= 0) return
     const cookie = loopCookie(ack)
-    this.#find(advance(ack), undefined, edge, (targets) => {
+    const devices = this.behindGruu(ack)
+    if (devices !== null) {
+      this.#ackDevice(ack, typeof devices === 'number' ? [] : devices, path)
+      return
+    }
+    this.#sendAck(ack, { hop: advance(ack), fixed: edge }, cookie, path)
+  }
+
+  /** An ACK whose Request-URI is a GRUU goes where the INVITE went: to the contact that is behind it. */
+  #ackDevice(ack: Request, [device]: readonly Pick<ContactView, 'uri' | 'reference'>[], path: Path): void {
+    const way = device === undefined ? null : this.wayTo(device.reference)
+    if (device === undefined || way === null || way.dead) return
+    const cookie = loopCookie(ack)
+    const forwarding = forward(ack, device.uri, null, way.routes)
+    const fixed = way.target ?? this.#ownRoute(forwarding)
+    if (typeof fixed === 'number') return
+    this.#sendAck(forwarding.request, { hop: forwarding.nextHop, fixed }, cookie, path)
+  }
+
+  #sendAck(
+    ack: Request,
+    { hop, fixed }: { readonly hop: string; readonly fixed: Target | null },
+    cookie: string,
+    path: Path,
+  ): void {
+    this.#find(hop, undefined, fixed, (targets) => {
       const [target] = typeof targets === 'number' ? [] : targets
       // To ourselves it would only come back until its hops are used up.
       if (target === undefined || leadsHere(this.#o.own, target.host, target.port)) return

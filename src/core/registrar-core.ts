@@ -12,7 +12,7 @@ import {
   secondsLeft,
 } from '../sip/registrar/bindings.ts'
 import { readWanted } from '../sip/registrar/contact.ts'
-import { gruuOfText } from '../sip/registrar/gruu.ts'
+import { gruuOf, gruuOfText } from '../sip/registrar/gruu.ts'
 import { readMeans, type RegisterMeans } from '../sip/registrar/outbound.ts'
 import type { RegistrationReason } from '../spine/facts.ts'
 import type { BindingRow } from '../spine/bindings.ts'
@@ -182,6 +182,15 @@ export class RegistrarCore implements LocationView, Ways {
       return owner.known ? 200 : owner.status
     }
     return this.#bindingsFor(uri).length > 0 ? 200 : 404
+  }
+
+  behindGruu(uri: string): readonly ContactView[] | 404 | 480 | null {
+    if (!uri.includes(';gr')) return null
+    const parsed = parseUri(uri)
+    if (!parsed.ok || !isSipUri(parsed.value) || gruuOf(parsed.value) === null) return null
+    if (!this.#o.isLocal(parsed.value.host)) return null
+    const status = this.statusOf(uri)
+    return status === 200 ? this.lookup(uri) : status
   }
 
   wayTo(reference: string): Way | null {

@@ -39,8 +39,56 @@ export type Verdict =
   | { readonly do: 'pass' }
   /** In onReply: give up the forwarded INVITE, cancel its branches and answer this. */
   | { readonly do: 'reject'; readonly code: number; readonly reason: string | null }
-  /** In onReply: swallow the provisional response. */
+  /** In onReply and onEarlyMedia: swallow the provisional response. */
   | { readonly do: 'drop' }
+  | DialVerdict
+  /** `call.answer`: answer the caller ourselves. */
+  | {
+      readonly do: 'answer'
+      readonly code: number
+      readonly reason: string | null
+      readonly headers: readonly (readonly [string, string])[]
+      readonly body: string | null
+      readonly contentType: string | null
+      readonly progress: readonly ProgressVerdict[]
+    }
+  /** `call.terminate`: hang up what is answered, refuse what is not. */
+  | { readonly do: 'hangup' }
+  /** `call.acceptRefer`: put the other party through; null: to whom the REFER says. */
+  | { readonly do: 'transfer'; readonly target: string | null; readonly nextHop: string | null }
+  /** `call.proxy`: `proxy.onRequest` decides. Never leaves the worker. */
+  | { readonly do: 'proxy' }
+
+/** `call.dial` and `call.fork`: as a back-to-back user agent. */
+export interface DialVerdict {
+  readonly do: 'dial'
+  readonly targets: readonly { readonly uri: string; readonly nextHop: string | null }[]
+  readonly strategy: 'parallel' | 'sequential'
+  /** Each destination's, ms; null: no limit of ours. */
+  readonly timeoutMs: number | null
+  /** Statuses after which the next in sequence is tried; null: any below 600. */
+  readonly rerouteOn: readonly number[] | null
+  readonly policy: 'transparent' | 'strict'
+  readonly timer: SessionTimerVerdict | null
+  /** With what challenges of the callees are answered; null: they are refusals. */
+  readonly credentials: { readonly user: string; readonly password: string } | null
+  readonly progress: readonly ProgressVerdict[]
+}
+
+export interface SessionTimerVerdict {
+  /** Seconds; null: none is asked for. */
+  readonly expires: number | null
+  readonly minSe: number
+  readonly refresher: 'uac' | 'uas'
+}
+
+/** A provisional response of our own, sent before the verdict is carried out. */
+export interface ProgressVerdict {
+  readonly code: number
+  readonly reason: string | null
+  readonly body: string | null
+  readonly contentType: string | null
+}
 
 /** A change of the message, in the order the script made them. */
 export type Edit =
@@ -68,7 +116,22 @@ export type Outcome =
   | { readonly ok: true; readonly decision: Decision }
   | { readonly ok: false; readonly reason: ScriptFailureReason; readonly what: string }
 
-export type HandlerKind = 'request' | 'reply' | 'failure' | 'cancel'
+export type HandlerKind = 'request' | 'reply' | 'failure' | 'cancel' | CallHandlerKind
+
+/** Handlers of `b2bua`. */
+export type CallHandlerKind = 'invite' | 'early' | 'answered' | 'refused' | 'bye' | 'calledOff' | 'refer'
+
+/** What the handlers of `b2bua` know of a call besides its INVITE. */
+export interface CallInfo {
+  readonly id: string
+  readonly state: 'calling' | 'answered' | 'over'
+  /** Who hung up, or who sent the REFER. */
+  readonly side: 'caller' | 'callee' | 'server' | null
+  /** Of a REFER: the URI in Refer-To, without what it says about header fields. */
+  readonly referTo: string | null
+  /** Of a REFER: its Refer-To has Replaces. */
+  readonly replaces: boolean
+}
 
 /** One run of a handler. */
 export interface Job {
@@ -82,6 +145,8 @@ export interface Job {
   readonly elapsedMs: number
   /** §16.4 found and removed a Route of ours, or a strict router's Request-URI: `looseRoute()` is true. */
   readonly routeConsumed: boolean
+  /** For handlers of `b2bua`. */
+  readonly call?: CallInfo
 }
 
 export interface Reservation {

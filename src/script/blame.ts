@@ -11,6 +11,13 @@ export const LABELS: Readonly<Record<Run['kind'], string>> = {
   failure: 'onFailure',
   cancel: 'onCancel',
   timer: 'timer',
+  invite: 'b2bua.onInvite',
+  early: 'b2bua.onEarlyMedia',
+  answered: 'b2bua.onAnswer',
+  refused: 'b2bua.onFailure',
+  bye: 'b2bua.onBye',
+  calledOff: 'b2bua.onCancel',
+  refer: 'b2bua.onRefer',
 }
 
 /** The handler of a run whose worker has not told: the one that holds its thread, else the first that matches. */

@@ -18,8 +18,33 @@ export type Item = string | number | null
 export type Batch = Item[]
 
 /** Kinds of run, by their number in a batch. */
-export const KINDS = ['request', 'reply', 'failure', 'cancel', 'timer'] as const
+export const KINDS = [
+  'request',
+  'reply',
+  'failure',
+  'cancel',
+  'timer',
+  'invite',
+  'early',
+  'answered',
+  'refused',
+  'bye',
+  'calledOff',
+  'refer',
+] as const
 export type RunKind = (typeof KINDS)[number]
+/** Runs of `b2bua`, which are about a call. */
+export const OF_CALLS: ReadonlySet<RunKind> = new Set([
+  'invite',
+  'early',
+  'answered',
+  'refused',
+  'bye',
+  'calledOff',
+  'refer',
+])
+/** Runs that are about a response. */
+export const RESPONDED: ReadonlySet<RunKind> = new Set(['reply', 'failure', 'early', 'answered', 'refused'])
 
 /**
  * engine → worker. JOB: id, slot, kind, then the run; ANSWER: question, contacts; PING: nothing;

@@ -259,7 +259,7 @@ export class ScriptHost implements Router {
 
   /** What the handler will most likely ask: the contacts of the Request-URI. Saves it a round trip. */
   #foresee(run: Run): readonly ContactView[] | null {
-    if (run.kind !== 'request' || run.job === null) return null
+    if ((run.kind !== 'request' && run.kind !== 'invite') || run.job === null) return null
     const { request } = run.job
     if (request.method === 'REGISTER' || request.toTag !== undefined) return null
     return this.#location.lookup(request.uri)

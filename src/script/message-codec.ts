@@ -1,6 +1,14 @@
 import { HeaderFields, headerKey, type Field } from '../sip/message/header-fields.ts'
 import { Request, Response, type Message } from '../sip/message/message.ts'
-import type { ContactView, Decision, Edit, Verdict } from '../core/verdict.ts'
+import type {
+  CallInfo,
+  ContactView,
+  Decision,
+  DialVerdict,
+  Edit,
+  ProgressVerdict,
+  Verdict,
+} from '../core/verdict.ts'
 import type { Batch, BatchReader } from './conversation.ts'
 
 /**
@@ -92,12 +100,43 @@ function lines(text: string): string[] {
   return text === '' ? [] : text.split('\n')
 }
 
-const VERDICTS = ['relay', 'fork', 'reply', 'save', 'pass', 'reject', 'drop', 'subscribe'] as const
-
 const PATHS = [null, 'if supported', 'force'] as const
+
+export function writeCallInfo(batch: Batch, call: CallInfo | null): void {
+  if (call === null) batch.push(null)
+  else batch.push(call.id, call.state, call.side, call.referTo, call.replaces ? 1 : 0)
+}
+
+export function readCallInfo(reader: BatchReader): CallInfo | null {
+  const id = reader.text()
+  if (id === null) return null
+  return {
+    id,
+    state: reader.string() as CallInfo['state'],
+    side: reader.text() as CallInfo['side'],
+    referTo: reader.text(),
+    replaces: reader.number() === 1,
+  }
+}
+
+const VERDICTS = [
+  'relay',
+  'fork',
+  'reply',
+  'save',
+  'pass',
+  'reject',
+  'drop',
+  'dial',
+  'answer',
+  'hangup',
+  'transfer',
+  'subscribe',
+] as const
 
 export function writeDecision(batch: Batch, decision: Decision): void {
   const { verdict, edits } = decision
+  if (verdict.do === 'proxy') throw new Error('a verdict that never leaves the worker')
   batch.push(VERDICTS.indexOf(verdict.do))
   switch (verdict.do) {
     case 'relay':
@@ -116,12 +155,24 @@ export function writeDecision(batch: Batch, decision: Decision): void {
     case 'reject':
       batch.push(verdict.code, verdict.reason)
       break
+    case 'dial':
+      writeDial(batch, verdict)
+      break
+    case 'answer':
+      batch.push(verdict.code, verdict.reason, verdict.body, verdict.contentType, verdict.headers.length)
+      for (const [name, value] of verdict.headers) batch.push(name, value)
+      writeProgress(batch, verdict.progress)
+      break
+    case 'transfer':
+      batch.push(verdict.target, verdict.nextHop)
+      break
     case 'save':
       batch.push(verdict.force === true ? 1 : 0, verdict.nated === true ? 1 : 0)
       break
     case 'pass':
     case 'drop':
     case 'subscribe':
+    case 'hangup':
   }
   batch.push(PATHS.indexOf(decision.addPath ?? null))
   batch.push(decision.recordRoute ? 1 : 0, decision.cdr, decision.authUser, edits.length)
@@ -188,9 +239,95 @@ function readVerdict(reader: BatchReader): Verdict {
       return { do: 'drop' }
     case 'subscribe':
       return { do: 'subscribe' }
+    case 'dial':
+      return readDial(reader)
+    case 'answer': {
+      const code = reader.number()
+      const reason = reader.text()
+      const body = reader.text()
+      const contentType = reader.text()
+      const headers: [string, string][] = []
+      for (let left = reader.number(); left > 0; left--) headers.push([reader.string(), reader.string()])
+      return { do: 'answer', code, reason, headers, body, contentType, progress: readProgress(reader) }
+    }
+    case 'hangup':
+      return { do: 'hangup' }
+    case 'transfer':
+      return { do: 'transfer', target: reader.text(), nextHop: reader.text() }
     case undefined:
   }
   throw new Error('a batch holds an unknown verdict')
+}
+
+function writeDial(batch: Batch, verdict: DialVerdict): void {
+  const { targets, strategy, timeoutMs, rerouteOn, policy, timer, progress } = verdict
+  batch.push(targets.length)
+  for (const { uri, nextHop } of targets) batch.push(uri, nextHop)
+  batch.push(
+    strategy,
+    timeoutMs ?? -1,
+    rerouteOn === null ? -1 : rerouteOn.length,
+    ...(rerouteOn ?? []),
+    policy,
+  )
+  if (timer === null) batch.push(0)
+  else batch.push(1, timer.expires ?? -1, timer.minSe, timer.refresher)
+  batch.push(verdict.credentials?.user ?? null, verdict.credentials?.password ?? null)
+  writeProgress(batch, progress)
+}
+
+function readDial(reader: BatchReader): DialVerdict {
+  const targets: DialVerdict['targets'][number][] = []
+  for (let left = reader.number(); left > 0; left--) {
+    targets.push({ uri: reader.string(), nextHop: reader.text() })
+  }
+  const strategy = reader.string() === 'sequential' ? 'sequential' : 'parallel'
+  const timeout = reader.number()
+  const causes = reader.number()
+  const rerouteOn: number[] = []
+  for (let left = causes; left > 0; left--) rerouteOn.push(reader.number())
+  const policy = reader.string() === 'strict' ? 'strict' : 'transparent'
+  const timer = reader.number() === 1 ? readTimer(reader) : null
+  const [user, password] = [reader.text(), reader.text()]
+  return {
+    do: 'dial',
+    targets,
+    strategy,
+    timeoutMs: timeout < 0 ? null : timeout,
+    rerouteOn: causes < 0 ? null : rerouteOn,
+    policy,
+    timer,
+    credentials: user === null || password === null ? null : { user, password },
+    progress: readProgress(reader),
+  }
+}
+
+function readTimer(reader: BatchReader): NonNullable<DialVerdict['timer']> {
+  const expires = reader.number()
+  const minSe = reader.number()
+  return {
+    expires: expires < 0 ? null : expires,
+    minSe,
+    refresher: reader.string() === 'uas' ? 'uas' : 'uac',
+  }
+}
+
+function writeProgress(batch: Batch, progress: readonly ProgressVerdict[]): void {
+  batch.push(progress.length)
+  for (const { code, reason, body, contentType } of progress) batch.push(code, reason, body, contentType)
+}
+
+function readProgress(reader: BatchReader): ProgressVerdict[] {
+  const progress: ProgressVerdict[] = []
+  for (let left = reader.number(); left > 0; left--) {
+    progress.push({
+      code: reader.number(),
+      reason: reader.text(),
+      body: reader.text(),
+      contentType: reader.text(),
+    })
+  }
+  return progress
 }
 
 function readEdit(reader: BatchReader): Edit {

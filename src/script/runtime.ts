@@ -1,41 +1,17 @@
-import type { Decision, Edit, ContactView } from '../core/verdict.ts'
-import type { Path, Protocol } from '../base/address.ts'
+import type { Decision, ContactView } from '../core/verdict.ts'
 import type { ScriptFailureReason } from '../spine/facts.ts'
-import { registry } from './api/registry.ts'
-import { Reply } from './api/reply.ts'
 import { ScriptError } from './api/script-error.ts'
-import { ScriptRequest } from './api/request.ts'
-import { Verdict } from './api/verdict.ts'
 import type { Claims } from './claims.ts'
-import { BatchReader, KINDS, ToHost, ToWorker, type Batch, type Item, type RunKind } from './conversation.ts'
+import { BatchReader, ToHost, ToWorker, type Batch, type Item } from './conversation.ts'
+import { callHandler, NOTHING_DECIDED, type Refusal, runHandlers } from './handlers.ts'
 import * as codec from './message-codec.ts'
+import { type Offer, readOffer } from './offer.ts'
 import { describe, placeOf } from './where.ts'
-
-/** A run as it came: in pieces, because another worker may take it before it starts. */
-interface Offer {
-  readonly id: number
-  readonly slot: number
-  readonly kind: RunKind
-  readonly timer: number
-  readonly request: codec.RawRequest | null
-  readonly response: codec.RawResponse | null
-  /** From the request's receipt to the response, ms. */
-  readonly elapsedMs: number
-  readonly path: Path
-  readonly routeConsumed: boolean
-  /** Contacts of the Request-URI as of `at`; null: ask. */
-  readonly contacts: readonly ContactView[] | null
-}
 
 /** What was looked up in advance is as good as asking for so long, in milliseconds. */
 const FORESIGHT_MS = 50
 /** Verdicts wait for the rest of their batch no longer than this, in milliseconds. */
 const HOLD_MS = 1
-
-const GONE = 'the request has been forwarded already: change the reply'
-const IGNORED =
-  'asked for credentials and returned something else than what came of it: return auth.requireDigest(…)'
-const READ_ONLY = 'the reply has been received: change the request, or reply() with what you want'
 
 /**
  * Runs handlers in a worker: claims offers one by one, lets each run until it ends or awaits, and posts the verdicts
@@ -176,53 +152,14 @@ export class Runtime {
   async #decide(offer: Offer, enter: (handler: number) => void): Promise<Decision | Refusal> {
     if (offer.kind === 'timer') {
       enter(offer.timer)
-      await call(offer.timer, [])
-      return NOTHING
+      await callHandler(offer.timer, [])
+      return NOTHING_DECIDED
     }
-    const { kind } = offer
     if (offer.request === null) throw new Error('a job without a request')
-    const forwarded = kind === 'reply' || kind === 'cancel'
-    const raw = codec.buildRequest(offer.request)
-    const request = new ScriptRequest(raw, offer.path, offer.routeConsumed, forwarded ? GONE : undefined)
     if (offer.contacts !== null) {
-      this.#foreseen.set(raw.uri, { contacts: offer.contacts, at: performance.now() })
+      this.#foreseen.set(offer.request.uri, { contacts: offer.contacts, at: performance.now() })
     }
-    const edits: Edit[] = []
-    const reply =
-      offer.response &&
-      new Reply(codec.buildResponse(offer.response), kind === 'reply' ? edits : READ_ONLY, offer.elapsedMs)
-    const args = reply === null ? [request] : [request, reply]
-    let matched = false
-    for (let at = 0; at < registry.handlers.length; at++) {
-      const info = registry.handlers[at]?.info
-      if (info?.kind !== kind || (info.methods !== null && !info.methods.includes(raw.method))) continue
-      matched = true
-      enter(at)
-      const returned = await this.#run(at, args, request)
-      if (kind === 'cancel') continue
-      if (!request.demands.close(returned)) return refusal('auth_ignored', `${info.name} ${IGNORED}`)
-      const verdict = Verdict.valueOf(returned)
-      if (verdict === null) continue
-      if (verdict === undefined)
-        return refusal('no_verdict', `${info.name} returned ${kindOf(returned)}, not a verdict`)
-      if (!FITTING[kind].includes(verdict.do)) {
-        return refusal('bad_verdict', `${info.name} cannot end with '${verdict.do}'`)
-      }
-      return request.decide(verdict, kind === 'reply' ? edits : undefined)
-    }
-    if (kind === 'cancel') return request.decide({ do: 'pass' })
-    if (matched) return refusal('no_verdict', 'every matching handler passed on with next()')
-    return refusal('no_handler', `the script has no handler for this ${kind}`)
-  }
-
-  /** A handler that throws waits for nobody's credentials any more. */
-  async #run(at: number, args: readonly unknown[], request: ScriptRequest): Promise<unknown> {
-    try {
-      return await call(at, args)
-    } catch (error) {
-      request.demands.close(undefined)
-      throw error
-    }
+    return runHandlers(offer, offer.request, enter)
   }
 
   #tell(id: number, handler: number, made: Decision | Refusal): void {
@@ -260,83 +197,3 @@ export class Runtime {
     this.#post(batch)
   }
 }
-
-interface Refusal {
-  readonly refused: ScriptFailureReason
-  readonly what: string
-}
-
-const NOTHING: Decision = {
-  verdict: { do: 'pass' },
-  edits: [],
-  recordRoute: false,
-  cdr: null,
-  authUser: null,
-}
-
-/** Which verdicts a kind of handler may end with. */
-const FITTING: Readonly<Record<Exclude<RunKind, 'timer'>, readonly Decision['verdict']['do'][]>> = {
-  request: ['relay', 'fork', 'reply', 'save', 'subscribe'],
-  reply: ['pass', 'reject', 'drop'],
-  failure: ['pass', 'relay', 'fork', 'reply'],
-  cancel: [],
-}
-
-function refusal(refused: ScriptFailureReason, what: string): Refusal {
-  return { refused, what }
-}
-
-function call(handler: number, args: readonly unknown[]): unknown {
-  const run = registry.handlers[handler]?.run as ((...given: readonly unknown[]) => unknown) | undefined
-  return run?.(...args)
-}
-
-function kindOf(value: unknown): string {
-  if (value === undefined || value === null) return String(value)
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
-}
-
-function readOffer(reader: BatchReader): Offer {
-  const id = reader.number()
-  const slot = reader.number()
-  const kind = KINDS[reader.number()] ?? 'request'
-  if (kind === 'timer') {
-    const timer = reader.number()
-    return {
-      id,
-      slot,
-      kind,
-      timer,
-      request: null,
-      response: null,
-      elapsedMs: 0,
-      path: NOWHERE,
-      routeConsumed: false,
-      contacts: null,
-    }
-  }
-  const request = codec.readRequest(reader)
-  const protocol = reader.string() as Protocol
-  const local = { host: reader.string(), port: reader.number() }
-  const remote = { host: reader.string(), port: reader.number() }
-  const routeConsumed = reader.number() === 1
-  const count = reader.number()
-  const contacts = count < 0 ? null : codec.readContacts(reader, count)
-  const replied = (kind === 'reply' || kind === 'failure') && reader.number() === 1
-  const elapsedMs = replied ? reader.number() : 0
-  const response = replied ? codec.readResponse(reader) : null
-  return {
-    id,
-    slot,
-    kind,
-    timer: -1,
-    request,
-    response,
-    elapsedMs,
-    path: { protocol, local, remote },
-    routeConsumed,
-    contacts,
-  }
-}
-
-const NOWHERE: Path = { protocol: 'udp', local: { host: '', port: 0 }, remote: { host: '', port: 0 } }

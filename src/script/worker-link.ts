@@ -1,6 +1,15 @@
 import type { Claims } from './claims.ts'
-import { KINDS, ToWorker, type Batch, type HandlerInfo, type Item, type Manifest } from './conversation.ts'
-import { writeContacts, writeMessage } from './message-codec.ts'
+import {
+  KINDS,
+  OF_CALLS,
+  RESPONDED,
+  ToWorker,
+  type Batch,
+  type HandlerInfo,
+  type Item,
+  type Manifest,
+} from './conversation.ts'
+import { writeCallInfo, writeContacts, writeMessage } from './message-codec.ts'
 import type { ContactView } from '../core/verdict.ts'
 import type { Run } from './run.ts'
 
@@ -99,7 +108,8 @@ export class WorkerLink {
     out.push(routeConsumed ? 1 : 0)
     if (contacts === null) out.push(-1)
     else writeContacts(out, contacts)
-    if (run.kind === 'reply' || run.kind === 'failure') {
+    if (OF_CALLS.has(run.kind)) writeCallInfo(out, run.job.call ?? null)
+    if (RESPONDED.has(run.kind)) {
       out.push(response === null ? 0 : 1)
       if (response !== null) {
         out.push(elapsedMs)

@@ -36,7 +36,7 @@ export function adminPort(options: AdminPortOptions): AdminPort {
       return {
         registrations_active: levels.registrations,
         calls_active: levels.callsActive,
-        dialogs_active: levels.proxyDialogSessions,
+        dialogs_active: levels.proxyDialogSessions + levels.b2bua.dialogs,
         transactions_active: Object.values(levels.transactions).reduce((sum, n) => sum + n, 0),
         handler_pool_size: levels.pool.size,
         handlers_inflight: levels.pool.inflight,
@@ -61,7 +61,7 @@ export function adminPort(options: AdminPortOptions): AdminPort {
         items: rows.map((row): LiveCall => ({
           id: row.id,
           call_id: decode(row.callId),
-          kind: 'proxy',
+          kind: row.kind,
           state: row.state,
           a_party: decode(row.fromUri),
           b_party: row.destination === null ? null : decode(row.toUri),
@@ -105,7 +105,11 @@ export function adminPort(options: AdminPortOptions): AdminPort {
       })),
     markGateway: (group, destination, to) =>
       link().ask('markGateway', { group, destination: encode(destination), to }),
-    hangUp: async (id) => ((await link().ask('call', id)) ? 'proxied' : 'not_found'),
+    hangUp: async (id) => {
+      const hungUp = await link().ask('hangUp', id)
+      if (hungUp === null) return 'not_found'
+      return hungUp ? 'hung_up' : 'proxied'
+    },
   }
 }
 

@@ -97,6 +97,8 @@ export interface EngineLevels {
   }
   readonly connections: Readonly<Record<StreamProtocol, number>>
   readonly proxyDialogSessions: number
+  /** Legs of the back-to-back user agent of which something is left, and their dialogs that live. */
+  readonly b2bua: { readonly calls: number; readonly legs: number; readonly dialogs: number }
   readonly callsActive: number
   /** Sources banned now. */
   readonly banned: number
@@ -140,6 +142,7 @@ export interface BanRow {
 export interface CallRow {
   readonly id: string
   readonly callId: string
+  readonly kind: 'proxy' | 'b2bua'
   readonly state: 'calling' | 'answered'
   readonly fromUri: string
   readonly toUri: string
@@ -177,8 +180,6 @@ export interface Questions {
   }
   removeRegistration: { ask: string; answer: string | null }
   calls: { ask: PageRequest; answer: Rows<CallRow> }
-  /** Whether a live call has this id. */
-  call: { ask: string; answer: boolean }
   gateways: { ask: null; answer: readonly GatewayGroupRow[] }
   /** Answers with the destination's name, or which of the two is not there. */
   markGateway: {
@@ -192,7 +193,11 @@ export interface Questions {
   refuseCalls: { ask: { readonly retryAfterSecs: number }; answer: null }
   /** New certificates; refused with why when they do not fit together, and the old ones serve on. */
   useTls: { ask: TlsMaterial; answer: null }
-  /** Followed dialogs, and transactions that still await a final response or an ACK. */
+  /** Hangs up the call with this id; false: a proxied one. Null: there is none. */
+  hangUp: { ask: string; answer: boolean | null }
+  /** Hangs up every call of the back-to-back user agent; how many there were. */
+  endCalls: { ask: null; answer: number }
+  /** Calls, followed dialogs, and transactions that still await a final response or an ACK. */
   busy: { ask: null; answer: number }
   /** Ends every call's record, stops listening, sends what is left to tell. */
   stop: { ask: null; answer: null }

@@ -4,8 +4,10 @@ import type { Clock } from '../base/clock.ts'
 export interface Drainable {
   /** New calls get 503 with Retry-After from now on; everything else goes on. */
   refuseCalls(retryAfterSecs: number): Promise<void>
-  /** Followed dialogs that live, and transactions that still await something. */
+  /** Calls and followed dialogs that live, and transactions that still await something. */
   busy(): Promise<number>
+  /** The time is up: hangs up the calls we are a party of. How many there were. */
+  endCalls(): Promise<number>
 }
 
 export interface DrainOptions {
@@ -17,6 +19,8 @@ export interface DrainOptions {
 }
 
 const POLL_MS = 100
+/** How long the BYEs of calls that are hung up at the deadline may take to be answered. */
+const FAREWELL_MS = 1_000
 /** What a refused caller is told: this node does not come back, but the next in line will do. */
 const RETRY_AFTER_SECS = 5
 
@@ -32,7 +36,14 @@ export async function drain(server: Drainable, options: DrainOptions): Promise<n
   const deadline = clock.now() + drainMs
   for (;;) {
     const left = await server.busy()
-    if (left === 0 || clock.now() >= deadline) return left
+    if (left === 0) return 0
+    if (clock.now() >= deadline) break
     await pause(Math.min(POLL_MS, deadline - clock.now()))
+  }
+  const end = (await server.endCalls()) > 0 ? clock.now() + FAREWELL_MS : 0
+  for (;;) {
+    const left = await server.busy()
+    if (left === 0 || clock.now() >= end) return left
+    await pause(POLL_MS)
   }
 }

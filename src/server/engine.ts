@@ -5,6 +5,8 @@ import { sourceOf } from '../base/network.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import { MediaEngine } from '../media/media-engine.ts'
 import { asRegistered } from '../core/connection-only.ts'
+import { B2buaCore } from '../core/b2bua/b2bua-core.ts'
+import { b2buaServices } from '../core/b2bua/services.ts'
 import { CallTracker, type CallView } from '../core/calls.ts'
 import { rowOf } from '../core/binding-rows.ts'
 import { Dispatch } from '../core/dispatch.ts'
@@ -23,9 +25,10 @@ import { HepTap } from '../observe/hep/tap.ts'
 import { attachLogTap } from '../observe/log/tap.ts'
 import { attachMetricsTap } from '../observe/metrics/tap.ts'
 import { startThreadProbe } from '../observe/metrics/probe.ts'
-import type { HostControlPort } from '../script/conversation.ts'
+import type { HostControlPort, Service } from '../script/conversation.ts'
 import { ScriptHost } from '../script/host.ts'
 import type { CallRecord, LogLine } from '../spine/facts.ts'
+import type { Message } from '../sip/message/message.ts'
 import { createSpine } from '../spine/spine.ts'
 import { SizedRequests } from '../stack/sized-requests.ts'
 import { TransactionLayer } from '../stack/transaction-layer.ts'
@@ -65,6 +68,8 @@ export class Engine {
   readonly #keepAlive: NatKeepAlive | null
   readonly #dispatch: Dispatch
   readonly #dialogs: ProxyDialogs
+  readonly #b2bua: B2buaCore
+  #draining = false
   readonly #calls: CallTracker
   readonly #outgoing: Outgoing
   readonly #media: MediaEngine | null
@@ -151,41 +156,48 @@ export class Engine {
     })
     const { keepAlive } = start.registrar
     this.#keepAlive = keepAlive && new NatKeepAlive({ ...common, ...keepAlive })
+    const services = new Map<string, Service>([
+      ...authServices(spine, clock.wallTime()),
+      ...(this.#media === null ? [] : mediaServices(this.#media)),
+      ...banServices(this.#guard),
+      ...registrarServices(this.#registrar),
+      ...this.#outgoing.services,
+    ])
     this.host = new ScriptHost({
       clock,
       spine,
       location: this.#registrar,
-      services: new Map([
-        ...authServices(spine, clock.wallTime()),
-        ...(this.#media === null ? [] : mediaServices(this.#media)),
-        ...banServices(this.#guard),
-        ...registrarServices(this.#registrar),
-        ...this.#outgoing.services,
-      ]),
+      services,
       limits: start.script,
       control: world.pool,
       batchMs: 1,
     })
     this.#calls = new CallTracker({ clock, identifiers, spine })
     this.#dialogs = new ProxyDialogs({ clock })
-    const proxy = new ProxyCore({
+    const shared = {
       clock,
-      spine,
       identifiers,
+      spine,
       transport: this.#transport,
       layer: () => this.#requests,
       router: this.host,
-      own,
       resolver: hops.nextHops,
+      // Without a connection there is none to be found.
+      flowFor: (uri: string, called?: string) =>
+        this.#transport.connectionCount === 0 ? undefined : (this.#flowFor(uri, called) ?? undefined),
+    }
+    const proxy = new ProxyCore({
+      ...shared,
+      own,
       failover: start.dns.failover,
       ways: this.#registrar,
       flowTokens: this.#flowTokens,
-      // Without a connection there is none to be found.
-      flowFor: (uri, called) =>
-        this.#transport.connectionCount === 0 ? undefined : (this.#flowFor(uri, called) ?? undefined),
       timerCMs: start.timerCMs,
       gateways: this.#outgoing.gateways,
     })
+    this.#b2bua = new B2buaCore({ ...shared, calls: this.#calls, chance: Math.random })
+    for (const [name, service] of b2buaServices(this.#b2bua, () => this.#draining))
+      services.set(name, service)
     this.#dispatch = new Dispatch({
       clock,
       identifiers,
@@ -197,6 +209,7 @@ export class Engine {
       registrar: this.#registrar,
       subscriptions: this.#subscriptions,
       flowTokens: this.#flowTokens,
+      b2bua: this.#b2bua,
       calls: this.#calls,
       dialogs: this.#dialogs,
     })
@@ -228,7 +241,8 @@ export class Engine {
     attachLogTap(spine, clock, (l) => outbox.line(l))
     if (start.trace) {
       const ownAddress = (path: Path): Address => this.#transport.advertised(path)
-      new HepTap({ spine, ring: new ByteRingWriter(start.trace), ownAddress })
+      const correlationOf = ({ callId }: Message): string => this.#b2bua.correlation(callId)
+      new HepTap({ spine, ring: new ByteRingWriter(start.trace), ownAddress, correlationOf })
     }
     if (start.cdr.enabled) {
       const out = (record: CallRecord): void => outbox.record(record)
@@ -289,12 +303,14 @@ export class Engine {
       registration: (aor) => this.#registrar.contactsOf(aor),
       removeRegistration: (aor) => this.#registrar.remove(aor),
       calls: ({ cursor, limit }) => this.#callPage(cursor, limit),
-      call: (id) => this.#calls.find(id) !== undefined,
       gateways: () => this.#outgoing.gateways.rows(),
       markGateway: ({ group, destination, to }) => this.#markGateway(group, destination, to),
       bans: ({ cursor, limit }) => this.#banPage(cursor, limit),
       liftBan: (ip) => (this.#guard.unban(ip) ? sourceOf(ip) : null),
+      hangUp: (id) => (this.#calls.find(id) === undefined ? null : this.#b2bua.terminate(id)),
+      endCalls: () => this.#b2bua.terminateAll(),
       refuseCalls: ({ retryAfterSecs }) => {
+        this.#draining = true
         this.#dispatch.drain(retryAfterSecs)
         this.#subscriptions.deactivate()
         return null
@@ -303,7 +319,7 @@ export class Engine {
         this.#transport.useTls(material)
         return null
       },
-      busy: () => this.#transactions.pending + this.#dialogs.size,
+      busy: () => this.#transactions.pending + this.#dialogs.size + this.#b2bua.busy,
       stop: () => this.#stop(),
     }
     return answers[question](argument)
@@ -327,6 +343,7 @@ export class Engine {
       transactions: this.#transactions.counts,
       connections: this.#transport.connections,
       proxyDialogSessions: this.#dialogs.size,
+      b2bua: { calls: this.#b2bua.busy, legs: this.#b2bua.legs, dialogs: this.#b2bua.dialogs },
       callsActive: this.#calls.active,
       banned: this.#guard.banned,
       dnsCacheEntries: this.#dnsEntries(),
@@ -394,6 +411,7 @@ export class Engine {
     return {
       id: view.id,
       callId: view.callId,
+      kind: view.kind,
       state: view.state === 'setup' ? 'calling' : 'answered',
       fromUri: view.fromUri,
       toUri: view.toUri,

@@ -195,6 +195,7 @@ export class Server {
     const left = await drain(
       {
         refuseCalls: async (retryAfterSecs) => void (await link.ask('refuseCalls', { retryAfterSecs })),
+        endCalls: () => link.ask('endCalls', null),
         busy: () => (waitFor === 'calls' ? callsOf(link) : link.ask('busy', null)),
       },
       { clock: systemClock, lameDuckMs: lame_duck_secs * 1000, drainMs: drain_secs * 1000 },

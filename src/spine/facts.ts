@@ -54,6 +54,8 @@ export interface FlowMoved {
 /** A TLS or WebSocket handshake came to nothing, the peer's or one that we had begun. */
 export interface HandshakeFailed {
   readonly protocol: Protocol
+  /** Who came to us; null: whom we went to, or one whose address a load balancer has not told yet. */
+  readonly source: string | null
   readonly why: string
 }
 
@@ -84,6 +86,13 @@ export interface CallDecided {
   readonly code: number
   /** Milliseconds from INVITE to the final response. */
   readonly setupMs: number
+}
+
+/** A leg that the back-to-back user agent made is over. */
+export interface LegEnded {
+  readonly result: 'answered' | 'refused' | 'cancelled'
+  /** Milliseconds from its INVITE to its answer; null when there was none. */
+  readonly setupMs: number | null
 }
 
 /** Everything a Call Detail Record is made of; see contract §5 for the meaning of each field. */

@@ -16,6 +16,7 @@ import type {
   HandshakeFailed,
   InviteUnacknowledged,
   KeptAlive,
+  LegEnded,
   LogLine,
   MediaCommandDone,
   MediaEngineMoved,
@@ -45,6 +46,7 @@ export interface Spine {
   readonly callStarted: Channel<CallStarted>
   readonly callDecided: Channel<CallDecided>
   readonly callEnded: Channel<CallRecord>
+  readonly legEnded: Channel<LegEnded>
   readonly registrationChanged: Channel<RegistrationChanged>
   readonly authenticated: Channel<Authenticated>
   readonly authBackendAsked: Channel<AuthBackendAsked>
@@ -82,6 +84,7 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     callStarted: new Channel('callStarted', onFault),
     callDecided: new Channel('callDecided', onFault),
     callEnded: new Channel('callEnded', onFault),
+    legEnded: new Channel('legEnded', onFault),
     registrationChanged: new Channel('registrationChanged', onFault),
     authenticated: new Channel('authenticated', onFault),
     authBackendAsked: new Channel('authBackendAsked', onFault),

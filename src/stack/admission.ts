@@ -26,7 +26,8 @@ export interface AdmissionOptions {
   /** Asked for each source: false turns it away (bans, access lists), and has been counted. */
   readonly admit: (remoteHost: string, protocol: StreamProtocol) => boolean
   readonly onRefused: (protocol: StreamProtocol, why: DropReason) => void
-  readonly onHandshakeFailed: (protocol: StreamProtocol, why: string) => void
+  /** @param source null: a load balancer has not told it yet */
+  readonly onHandshakeFailed: (protocol: StreamProtocol, why: string, source: string | null) => void
 }
 
 /** Who may come in: counts accepted sockets from accept to close, in all, by source, and those still in a handshake. */
@@ -65,9 +66,11 @@ export class Admission {
       return null
     }
     let source: string | null = null
+    let peer: string | null = null
     let shaking = true
     const comesFrom = (remote: string): boolean => {
       if (!this.#o.admit(remote, protocol)) return false
+      peer = remote
       const from = sourceOf(remote)
       const present = this.#bySource.get(from) ?? 0
       if (present >= limits.maxConnectionsPerSource) {
@@ -91,7 +94,7 @@ export class Admission {
       failed: (step, what) => {
         through()
         if (step === 'proxy') onRefused(protocol, 'proxy_protocol')
-        else onHandshakeFailed(protocol, what)
+        else onHandshakeFailed(protocol, what, peer)
       },
       left: () => {
         through()

@@ -18,6 +18,7 @@ export class LiveClient extends LiveTransaction<ClientEffect> implements ClientT
   readonly #user: ClientUser
   readonly #machine: InviteClientTransaction | NonInviteClientTransaction
   #reaching = false
+  #cancelHeaders: readonly (readonly [name: string, value: string])[] = []
 
   constructor(stage: Stage, request: Request, branch: string, target: Target, user: ClientUser) {
     super(stage)
@@ -67,7 +68,8 @@ export class LiveClient extends LiveTransaction<ClientEffect> implements ClientT
     this.stage.step(this, () => this.#machine.transportFailed())
   }
 
-  cancel(): void {
+  cancel(headers: readonly (readonly [name: string, value: string])[] = []): void {
+    this.#cancelHeaders = headers
     const machine = this.#machine
     if (machine instanceof InviteClientTransaction) this.stage.step(this, () => machine.cancel())
   }
@@ -89,7 +91,8 @@ export class LiveClient extends LiveTransaction<ClientEffect> implements ClientT
           if (this.flow !== null) this.stage.user.onStrayResponse(effect.response, this.flow)
           break
         case 'sendCancel':
-          if (this.flow !== null) this.stage.startCancel(this, { ...this.#target, flow: this.flow }, NOBODY)
+          if (this.flow !== null)
+            this.stage.startCancel(this, { ...this.#target, flow: this.flow }, NOBODY, this.#cancelHeaders)
           break
         case 'absorb':
           this.count(effect.method, 'in')

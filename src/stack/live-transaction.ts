@@ -24,7 +24,12 @@ export interface Stage {
   linger(transaction: LiveTransaction<unknown>, ms: number): void
   /** One that lingers has ended before its time. */
   lingersNoMore(ms: number): void
-  startCancel(invite: LiveClient, target: Target, user: ClientUser): void
+  startCancel(
+    invite: LiveClient,
+    target: Target,
+    user: ClientUser,
+    headers: readonly (readonly [name: string, value: string])[],
+  ): void
   boundTo(client: LiveClient, flow: Flow): void
   forgetClient(client: LiveClient): void
   forgetServer(server: LiveServer): void

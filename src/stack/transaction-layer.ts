@@ -233,7 +233,11 @@ export class TransactionLayer {
       run: (transaction, work) => this.#run(transaction, work),
       linger: (transaction, ms) => this.#lingerFor(ms).add(transaction),
       lingersNoMore: (ms) => this.#lingerFor(ms).forgetOne(),
-      startCancel: (invite, target, user) => void this.request(buildCancel(invite.request), target, user),
+      startCancel: (invite, target, user, headers) => {
+        const cancel = buildCancel(invite.request)
+        for (const [name, value] of headers) cancel.headers.append(name, value)
+        this.request(cancel, target, user)
+      },
       boundTo: (client, flow) => {
         if (!flow.reliable) return
         const clients = this.#byFlow.get(flow.id)

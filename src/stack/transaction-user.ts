@@ -43,8 +43,9 @@ export interface ClientTransaction {
    * Asks the other side to give up an INVITE. The CANCEL leaves when a provisional response has come, and never after
    * a final one (§9.1). The INVITE still ends with its own final response, or with 'timeout' 64 × T1 after the CANCEL.
    * Does nothing to other requests, nor the second time.
+   * @param headers for the CANCEL: a Reason (RFC 3326)
    */
-  cancel(): void
+  cancel(headers?: readonly (readonly [name: string, value: string])[]): void
 }
 
 /** Who asked for a client transaction. */

@@ -65,7 +65,7 @@ export class TransportLayer implements TransportPort {
       limits: options.limits ?? defaultTransportLimits,
       admit: (host, protocol) => options.gate?.admit(host, protocol) ?? true,
       onRefused: (protocol, reason) => spine.dropped.publish({ protocol, reason }),
-      onHandshakeFailed: (protocol, why) => this.#handshakeFailed('debug', protocol, why),
+      onHandshakeFailed: (protocol, why, source) => this.#handshakeFailed('debug', protocol, why, source),
     })
     this.#datagrams = new Datagrams(options, intake, (error) => this.#log('error', `udp: ${error.message}`))
     this.#connections = new Connections({
@@ -75,7 +75,7 @@ export class TransportLayer implements TransportPort {
       admission,
       limits,
       tls: options.tls ?? null,
-      onHandshakeFailed: (protocol, why) => this.#handshakeFailed('warn', protocol, why),
+      onHandshakeFailed: (protocol, why) => this.#handshakeFailed('warn', protocol, why, null),
       onFlowClosed: options.onFlowClosed,
       onError: (error) => this.#log('error', `listener: ${error.message}`),
     })
@@ -180,8 +180,13 @@ export class TransportLayer implements TransportPort {
   }
 
   /** Peers that do not get in are many and not ours to mend; that we do not get in somewhere is. */
-  #handshakeFailed(level: 'debug' | 'warn', protocol: StreamProtocol, why: string): void {
-    this.#o.spine.handshakeFailed.publish({ protocol, why })
+  #handshakeFailed(
+    level: 'debug' | 'warn',
+    protocol: StreamProtocol,
+    why: string,
+    source: string | null,
+  ): void {
+    this.#o.spine.handshakeFailed.publish({ protocol, why, source })
     this.#log(level, `${protocol} handshake failed: ${why}`)
   }
 

@@ -1,5 +1,6 @@
 import type { Path, Protocol } from '../../src/base/address.ts'
 import type { Identifiers } from '../../src/base/identifiers.ts'
+import { B2buaCore } from '../../src/core/b2bua/b2bua-core.ts'
 import { CallTracker } from '../../src/core/calls.ts'
 import { Dispatch } from '../../src/core/dispatch.ts'
 import { ProxyCore } from '../../src/core/proxy-core.ts'
@@ -145,7 +146,19 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
   }
 
   /** What the script says next, by kind of handler; asked jobs wait for `run`. */
-  const script: Record<HandlerKind, Decision[]> = { request: [], reply: [], failure: [], cancel: [] }
+  const script: Record<HandlerKind, Decision[]> = {
+    request: [],
+    reply: [],
+    failure: [],
+    cancel: [],
+    invite: [],
+    early: [],
+    answered: [],
+    refused: [],
+    bye: [],
+    calledOff: [],
+    refer: [],
+  }
   const failing: Outcome[] = []
   const jobs: { job: Job; done: (outcome: Outcome) => void }[] = []
   const asked: Job[] = []
@@ -194,7 +207,23 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
     gateways,
     ...(options.timerCMs === undefined ? {} : { timerCMs: options.timerCMs }),
   })
+  const b2bua = new B2buaCore({
+    clock,
+    identifiers,
+    spine,
+    transport,
+    router,
+    calls,
+    layer: () => layer,
+    resolver: tableOfHops(
+      () => [],
+      (answer) => answer(),
+    ),
+    flowFor: () => undefined,
+    chance: () => 0.5,
+  })
   const dispatch = new Dispatch({
+    b2bua,
     clock,
     identifiers,
     spine,

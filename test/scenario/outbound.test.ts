@@ -319,6 +319,27 @@ describe('GRUU (RFC 5627)', () => {
   })
 })
 
+describe('a GRUU as remote target (RFC 5627 §5.4)', () => {
+  it('leads the requests of a dialog, and the ACK of its INVITE, to the device over its flow', () => {
+    const { phone, clock } = homeLab()
+    const alice = phone('alice', '198.51.100.1')
+    const caller = phone('caller', '198.51.100.3')
+    const contact = alice.ask('REGISTER', 'sip:example.com', register(1)).headers.first('contact') ?? ''
+    const gruu = /;pub-gruu="([^"]+)"/.exec(contact)?.[1] ?? ''
+    const route = 'Route: <sip:192.0.2.254:5060;lr>'
+    assert.equal(caller.ask('BYE', gruu, [route], ';tag=alice').status, 200)
+    caller.send('ACK', gruu, { host: '192.0.2.254', port: 5060 }, [route], ';tag=alice')
+    clock.advance(10)
+    for (const method of ['BYE', 'ACK']) {
+      const [got] = alice.requests(method)
+      assert.equal(got?.uri, 'sip:alice@10.0.0.9:4444;ob', method)
+      assert.equal(got?.headers.has('route'), false)
+    }
+    clock.advance(3_600_000)
+    assert.equal(caller.ask('BYE', gruu, [route], ';tag=alice').status, 480)
+  })
+})
+
 describe('subscriptions to registrations (RFC 3680)', () => {
   const subscribe = (expires: number): string[] => [
     'Event: reg',

@@ -11,6 +11,7 @@ function lab(busyUntil: number): { clock: FakeClock; log: string[]; server: Drai
     log,
     server: {
       refuseCalls: async (secs) => void log.push(`${clock.now()} refuse, retry after ${secs}`),
+      endCalls: async () => 0,
       busy: async () => (clock.now() < busyUntil ? 3 : 0),
     },
   }

@@ -1,5 +1,6 @@
 import { tableOfHops } from './next-hops.ts'
 import type { Address } from '../../src/base/address.ts'
+import { B2buaCore } from '../../src/core/b2bua/b2bua-core.ts'
 import { CallTracker } from '../../src/core/calls.ts'
 import { Dispatch } from '../../src/core/dispatch.ts'
 import { FlowTokens } from '../../src/core/flow-tokens.ts'
@@ -77,7 +78,9 @@ export function element(
     ways: registrar,
     flowTokens,
   })
-  const parts = { ...common, router, own, proxy, calls, dialogs, subscriptions, flowTokens }
+  const flowFor = (): undefined => undefined
+  const b2bua = new B2buaCore({ ...common, router, resolver, flowFor, calls, chance: () => 0.5 })
+  const parts = { ...common, b2bua, router, own, proxy, calls, dialogs, subscriptions, flowTokens }
   const dispatch = new Dispatch(parts)
   const transactions: TransactionLayer = new TransactionLayer({ ...common, user: dispatch })
   const facts: RegistrationChanged[] = []

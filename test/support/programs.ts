@@ -39,6 +39,9 @@ export function start(
     cwd: options.cwd ?? root,
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own, so that what it has forked ends with it: Kamailio's children outlive a parent that is killed, and
+    // would hold our end of their output open, and with it the test.
+    detached: true,
   })
   let text = ''
   const keep = (chunk: Buffer): void => {
@@ -48,7 +51,10 @@ export function start(
   child.stderr.on('data', keep)
   const exited = new Promise<number | null>((done) => {
     child.on('error', () => done(null))
-    child.on('exit', (code) => done(code))
+    child.on('exit', (code) => {
+      killGroup(child)
+      done(code)
+    })
   })
   return {
     child,
@@ -62,6 +68,15 @@ export function start(
       clearTimeout(killer)
       return code
     },
+  }
+}
+
+/** Whatever is left of a program that has ended. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nothing is left.
   }
 }
 

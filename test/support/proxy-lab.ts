@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { B2buaCore } from '../../src/core/b2bua/b2bua-core.ts'
 import { CallTracker } from '../../src/core/calls.ts'
 import { Dispatch } from '../../src/core/dispatch.ts'
 import { ProxyCore } from '../../src/core/proxy-core.ts'
@@ -99,7 +100,23 @@ export function proxyLab(options: ProxyLabOptions = {}): ProxyLab {
     rules: { defaultExpires: 3600, minExpires: 60, maxExpires: 7200, maxContacts: 10 },
     isLocal: own.isLocalDomain,
   })
+  const b2bua = new B2buaCore({
+    clock,
+    identifiers,
+    spine,
+    transport,
+    router,
+    calls,
+    layer: () => layer,
+    resolver: tableOfHops(
+      () => [],
+      (answer) => answer(),
+    ),
+    flowFor: () => undefined,
+    chance: () => 0.5,
+  })
   const dispatch = new Dispatch({
+    b2bua,
     clock,
     identifiers,
     spine,

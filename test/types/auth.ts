@@ -1,4 +1,4 @@
-import { auth, proxy, registrar, type Authenticated, type Verdict } from 'siphon'
+import { auth, proxy, registrar, type Authenticated, type ScriptRequest, type Verdict } from 'siphon'
 
 /** Forms in which a script would forget to authenticate. None compiles: decision 0012. Nothing here runs. */
 
@@ -61,7 +61,7 @@ export function handlers(): void {
   proxy.onReply((request, reply) => auth.requireDigest(request, () => reply.relay()))
 }
 
-export async function verified(request: Parameters<typeof auth.verifyDigest>[0]): Promise<Verdict> {
+export async function verified(request: ScriptRequest): Promise<Verdict> {
   // @ts-expect-error the missing await
   if (auth.verifyDigest(request)) return request.relay()
   const who = await auth.verifyDigest(request)

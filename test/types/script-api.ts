@@ -1,4 +1,4 @@
-import { cdr, metrics, proxy, registrar, timer, type Contact, type RequestHandler } from 'siphon'
+import { b2bua, cdr, metrics, proxy, registrar, timer, type Contact, type RequestHandler } from 'siphon'
 
 /**
  * What must not compile in a script. Checked by `npm run check`: an expected error that does not come is an error.
@@ -50,6 +50,33 @@ export function handlers(): void {
   proxy.onReply((_request, reply) => reply.relay())
   proxy.onFailure((request, reply) => (reply.statusCode === 486 ? request.relay('sip:a@b') : reply.relay()))
   proxy.onCancel(() => {})
+}
+
+export function calls2(): void {
+  b2bua.onInvite((call) =>
+    call.sourceIp === '10.0.0.1' ? call.proxy() : call.dial('sip:a@b', { timeout: 3 }),
+  )
+  // @ts-expect-error a path without a verdict
+  b2bua.onInvite((call) => {
+    if (call.sourceIp === '10.0.0.1') return call.reject(403)
+  })
+  // @ts-expect-error the verdict is made but not returned
+  b2bua.onInvite((call) => {
+    call.dial('sip:a@b')
+  })
+  // @ts-expect-error a transfer is not to be decided here
+  b2bua.onInvite((call) => call.acceptRefer())
+  // @ts-expect-error the callee has its INVITE
+  b2bua.onAnswer((call, reply) => (call.setHeader('X', '1'), reply.relay()))
+  // @ts-expect-error an answered call is not dialled again
+  b2bua.onAnswer((call) => call.dial('sip:a@b'))
+  // @ts-expect-error no such policy
+  b2bua.onInvite((call) => call.dial('sip:a@b', { headers: 'some' }))
+  b2bua.onFailure((call, reply) => (reply.statusCode === 486 ? call.dial('sip:a@b') : reply.relay()))
+  b2bua.onRefer((call) => call.rejectRefer())
+  // @ts-expect-error its record has been made
+  b2bua.onBye((call) => cdr.write(call))
+  b2bua.onBye((call) => void call.side)
 }
 
 export const others: RequestHandler = async (request) => {

@@ -14,6 +14,9 @@ export function watchForSignals(spine: Spine, guard: Guard): () => void {
     spine.inviteUnacknowledged.subscribe(({ path }) =>
       guard.signal('not_acknowledged', path.remote.host, path.protocol),
     ),
+    spine.handshakeFailed.subscribe(({ protocol, source }) => {
+      if (source !== null) guard.signal('handshake', source, protocol)
+    }),
     spine.messageFaulted.subscribe(({ path, bytes }) => {
       // A datagram that is no SIP message says nothing of who sent it.
       if (path.protocol !== 'udp' && !namesSip(bytes))

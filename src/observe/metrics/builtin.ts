@@ -37,6 +37,8 @@ export interface Levels {
     readonly nonInviteServer: number
   } | null
   readonly dialogs: number | null
+  readonly b2buaCalls: number | null
+  readonly b2buaLegs: number | null
   /** Open connections of every stream transport. */
   readonly connections: readonly (readonly [transport: Protocol, open: number])[] | null
   /** Until when each certificate that we show is valid, seconds since 1970. */
@@ -127,6 +129,16 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
   gauge('siphon_cdr_sessions', 'Calls a CDR is open for', (l) => l.cdrSessions)
   gauge('siphon_dialogs_active', 'Dialogs the server knows now', (l) => l.dialogs)
   gauge('siphon_banned_ips', 'Sources banned now: addresses, and /64 networks of IPv6', (l) => l.bannedIps)
+  gauge(
+    'siphon_b2bua_calls_active',
+    'Calls of the back-to-back user agent that are not over',
+    (l) => l.b2buaCalls,
+  )
+  gauge(
+    'siphon_b2bua_legs_active',
+    'Legs of the back-to-back user agent, their last 32 seconds included',
+    (l) => l.b2buaLegs,
+  )
   gauge('siphon_calls_active', 'Call attempts and calls in progress', (l) => l.calls)
   gauge('siphon_dns_cache_entries', 'Answers of name servers remembered now', (l) => l.dnsCacheEntries)
   gauge(

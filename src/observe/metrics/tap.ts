@@ -49,7 +49,22 @@ export const CALL_RESULTS: readonly CallResult[] = [
   'shed',
 ]
 
-export const HANDLERS: readonly string[] = ['onRequest', 'onReply', 'onFailure', 'onCancel', 'timer']
+export const HANDLERS: readonly string[] = [
+  'onRequest',
+  'onReply',
+  'onFailure',
+  'onCancel',
+  'timer',
+  'b2bua.onInvite',
+  'b2bua.onEarlyMedia',
+  'b2bua.onAnswer',
+  'b2bua.onFailure',
+  'b2bua.onBye',
+  'b2bua.onCancel',
+  'b2bua.onRefer',
+]
+
+export const LEG_RESULTS = ['answered', 'refused', 'cancelled'] as const
 
 export const FAILURE_REASONS: readonly ScriptFailureReason[] = [
   'exception',
@@ -99,6 +114,7 @@ export function attachMetricsTap(spine: Spine, writer: MetricsWriter, options: T
   const transports = options.transports ?? ['udp', 'tcp']
   tapMessages(spine, writer, transports)
   tapCalls(spine, writer)
+  tapLegs(spine, writer)
   tapScript(spine, writer)
   tapGateways(spine, writer)
   tapAuth(spine, writer)
@@ -180,6 +196,26 @@ function tapCalls(spine: Spine, writer: MetricsWriter): void {
   })
   spine.callEnded.subscribe((record) => {
     if (record.kind !== 'register' && record.answeredAt !== null) duration.observe(record.durationMs / 1000)
+  })
+}
+
+function tapLegs(spine: Spine, writer: MetricsWriter): void {
+  const legs = writer.counter(
+    'siphon_b2bua_legs_total',
+    'Legs that SIPhon made and that are over, by result',
+    {
+      labels: ['result'],
+    },
+  )
+  const setup = writer.histogram(
+    'siphon_b2bua_leg_setup_seconds',
+    'INVITE to 2xx of the legs that SIPhon made and that were answered',
+    { buckets: SETUP_BUCKETS },
+  )
+  const byResult = perKnown(legs, 'result', LEG_RESULTS)
+  spine.legEnded.subscribe(({ result, setupMs }) => {
+    byResult(result).inc()
+    if (setupMs !== null) setup.observe(setupMs / 1000)
   })
 }
 

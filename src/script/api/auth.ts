@@ -3,6 +3,7 @@ import { namesUser } from '../../sip/auth/identity.ts'
 import { type Kind, KINDS } from '../auth/authenticator.ts'
 import { authState, question, type DigestOptions } from './auth-state.ts'
 import { show } from './checks.ts'
+import { ScriptCall } from './call.ts'
 import { ScriptRequest } from './request.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
@@ -24,6 +25,9 @@ export interface RequireOptions extends DigestOptions {
   readonly keepCredentials?: boolean
 }
 
+/** Whose sender is asked: a request of `proxy`, or the call of `b2bua.onInvite`. */
+export type Asking = Pick<ScriptRequest, 'received' | 'proven' | 'spend' | 'demands' | 'fromUri' | 'authUser'>
+
 /** What to do once the sender is known. */
 export type Allowed = (who: Authenticated) => Verdict | Promise<Verdict>
 
@@ -41,16 +45,12 @@ export const auth = {
    * (`matchFrom`), 503 (the users' backend cannot tell). On success `request.authUser` is set.
    * @throws ScriptError when no realm or no users are configured or given
    */
-  requireDigest(request: ScriptRequest, allowed: Allowed, options: RequireOptions = {}): Promise<Verdict> {
+  requireDigest(request: Asking, allowed: Allowed, options: RequireOptions = {}): Promise<Verdict> {
     return require('user', request, allowed, options)
   },
 
   /** As `requireDigest`, with 407 and Proxy-Authorization (§22.3): for what is forwarded, calls above all. */
-  requireProxyDigest(
-    request: ScriptRequest,
-    allowed: Allowed,
-    options: RequireOptions = {},
-  ): Promise<Verdict> {
+  requireProxyDigest(request: Asking, allowed: Allowed, options: RequireOptions = {}): Promise<Verdict> {
     return require('proxy', request, allowed, options)
   },
 
@@ -58,10 +58,7 @@ export const auth = {
    * Who sent the request, when it says so with good credentials (Authorization, else Proxy-Authorization); undefined when it
    * does not, or when the users' backend cannot tell. Asks the sender nothing. On success `request.authUser` is set.
    */
-  async verifyDigest(
-    request: ScriptRequest,
-    options: DigestOptions = {},
-  ): Promise<Authenticated | undefined> {
+  async verifyDigest(request: Asking, options: DigestOptions = {}): Promise<Authenticated | undefined> {
     checkRequest('verifyDigest', request)
     const { headers } = request.received
     const kind: Kind = headers.has('authorization') ? 'user' : 'proxy'
@@ -73,7 +70,7 @@ export const auth = {
 
 async function require(
   kind: Kind,
-  request: ScriptRequest,
+  request: Asking,
   allowed: Allowed,
   options: RequireOptions,
 ): Promise<Verdict> {
@@ -85,7 +82,7 @@ async function require(
   // Before anything is awaited: who does not wait for it has been noted.
   const demand = request.demands.open()
   const made = await prove(request, kind, options)
-  if (demand.over) return made.ok ? request.reply(500) : made.refusal
+  if (demand.over) return made.ok ? reply(500, []) : made.refusal
   const verdict = made.ok ? await admit(request, made.who, allowed, kind, options) : made.refusal
   if (Verdict.valueOf(verdict) === undefined) {
     throw new ScriptError(`the function given to auth.${verb} returned ${show(verdict)}, not a verdict`)
@@ -95,7 +92,7 @@ async function require(
 }
 
 function admit(
-  request: ScriptRequest,
+  request: Asking,
   who: Authenticated,
   allowed: Allowed,
   kind: Kind,
@@ -104,7 +101,7 @@ function admit(
   if (options.matchFrom === true) {
     const { domains } = authState().settings
     const ours = (host: string): boolean => domains.includes(host) || host === who.realm.toLowerCase()
-    if (!namesUser(encodeText(request.fromUri), encodeText(who.user), ours)) return request.reply(403)
+    if (!namesUser(encodeText(request.fromUri), encodeText(who.user), ours)) return reply(403, [])
   }
   if (options.keepCredentials !== true) request.spend(KINDS[kind].answers, encodeText(who.realm))
   return allowed(who)
@@ -114,7 +111,7 @@ type Made =
   | { readonly ok: true; readonly who: Authenticated }
   | { readonly ok: false; readonly refusal: Verdict }
 
-async function prove(request: ScriptRequest, kind: Kind, options: DigestOptions): Promise<Made> {
+async function prove(request: Asking, kind: Kind, options: DigestOptions): Promise<Made> {
   const { authenticator } = authState()
   const asked = question(options)
   const realm = decodeText(asked.realm)
@@ -146,6 +143,6 @@ function reply(
 }
 
 function checkRequest(verb: string, request: unknown): void {
-  if (!(request instanceof ScriptRequest))
-    throw new ScriptError(`auth.${verb} needs the request of the handler`)
+  if (!(request instanceof ScriptRequest) && !(request instanceof ScriptCall))
+    throw new ScriptError(`auth.${verb} needs the request or the call of the handler`)
 }

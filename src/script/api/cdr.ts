@@ -1,16 +1,20 @@
 import { show } from './checks.ts'
+import { ScriptCall } from './call.ts'
 import { ScriptRequest } from './request.ts'
 import { ScriptError } from './script-error.ts'
 
 export const cdr = {
   /**
-   * Asks for a record of the call that `request` starts, made when the call ends, with `extra` under its own key.
+   * Asks for a record of the call that `request` starts, or of a `b2bua` call, made when the call ends, with `extra` under its own key.
    * Several calls add up. With `cdr.auto_emit` every call has a record; this only adds fields.
    * @throws ScriptError when `extra` is not JSON: nothing is dropped silently
    */
-  write(request: ScriptRequest, options: { readonly extra?: Readonly<Record<string, unknown>> } = {}): void {
-    if (!(request instanceof ScriptRequest))
-      throw new ScriptError('cdr.write needs the request of the handler')
+  write(
+    request: ScriptRequest | Pick<ScriptCall, 'addToRecord'>,
+    options: { readonly extra?: Readonly<Record<string, unknown>> } = {},
+  ): void {
+    if (!(request instanceof ScriptRequest) && !(request instanceof ScriptCall))
+      throw new ScriptError('cdr.write needs the request or the call of the handler')
     const extra: unknown = options.extra ?? {}
     if (typeof extra !== 'object' || extra === null || Array.isArray(extra)) {
       throw new ScriptError(`cdr.write: extra is ${show(extra)}, not an object`)

@@ -1,6 +1,7 @@
 /** What `import { … } from 'siphon'` gives a script. The only face of the server that scripts see. */
 export { cache } from './cache.ts'
 export { auth } from './auth.ts'
+export { b2bua } from './b2bua.ts'
 export { cdr } from './cdr.ts'
 export { gateway } from './gateway.ts'
 export { log } from './log.ts'
@@ -15,6 +16,25 @@ export { ScriptError } from './script-error.ts'
 export { timer } from './timer.ts'
 export type { CacheOptions } from './cache.ts'
 export type { Allowed, Authenticated, DigestAlgorithm, DigestOptions, RequireOptions } from './auth.ts'
+export type {
+  CallFailureHandler,
+  CallReplyHandler,
+  EndHandler,
+  InviteHandler,
+  OriginateOptions,
+  ReferHandler,
+} from './b2bua.ts'
+export type {
+  CallAnswerOptions,
+  CallForkOptions,
+  DialedCall,
+  DialOptions,
+  EndedCall,
+  FailedCall,
+  IncomingCall,
+  ReferredCall,
+  SessionTimerOptions,
+} from './call.ts'
 export type { Contact } from './contact.ts'
 export type { Destination } from './destination.ts'
 export type { GroupOptions, NewDestination, SelectOptions } from './gateway.ts'

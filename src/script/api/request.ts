@@ -365,6 +365,13 @@ export class ScriptRequest extends MessageView {
     this.#cdr = { ...this.#cdr, ...extra }
   }
 
+  /** @internal What `b2bua.onInvite` did before it gave the INVITE to us. */
+  inherit({ edits, cdr, authUser }: Decision): void {
+    this.#edits.push(...edits)
+    if (cdr !== null) this.#cdr = JSON.parse(cdr) as Record<string, unknown>
+    if (authUser !== null) this.#authUser = decodeText(authUser)
+  }
+
   /** @internal */
   decide(verdict: Decision['verdict'], edits: readonly Edit[] = this.#ownEdits()): Decision {
     const user = this.#authUser
@@ -380,12 +387,7 @@ export class ScriptRequest extends MessageView {
   }
 
   #ownEdits(): readonly Edit[] {
-    for (const [name, realms] of this.#spent ?? []) {
-      const values = this.#request.headers.all(headerKey(name))
-      const kept = values.filter((value) => !isDigestFor(value, realms))
-      if (kept.length === values.length) continue
-      this.#edits.push(['remove', name], ...kept.map((value) => ['add', name, value] as const))
-    }
+    this.#edits.push(...spentEdits(this.#request.headers, this.#spent))
     this.#spent = null
     return this.#edits
   }
@@ -454,8 +456,23 @@ function natedContact(values: readonly string[], host: string, port: number): st
   return formatNameAddr({ ...parsed.value, uri: formatUri({ ...uri.value, host, port }) })
 }
 
-/** JSON in ASCII: the same text whether it is read as binary text or as Unicode. */
-function asciiJson(value: unknown): string {
+/** @internal Takes off the credentials that have done their work (§22.3). @param spent realms, by field */
+export function spentEdits(
+  headers: HeaderFields,
+  spent: ReadonlyMap<string, ReadonlySet<string>> | null,
+): Edit[] {
+  const edits: Edit[] = []
+  for (const [name, realms] of spent ?? []) {
+    const values = headers.all(headerKey(name))
+    const kept = values.filter((value) => !isDigestFor(value, realms))
+    if (kept.length === values.length) continue
+    edits.push(['remove', name], ...kept.map((value) => ['add', name, value] as const))
+  }
+  return edits
+}
+
+/** @internal JSON in ASCII: the same text whether it is read as binary text or as Unicode. */
+export function asciiJson(value: unknown): string {
   return JSON.stringify(value).replaceAll(
     /[\u0080-\uffff]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,

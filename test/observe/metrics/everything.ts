@@ -10,6 +10,8 @@ import { FakeClock } from '../../support/fake-clock.ts'
 const LEVELS: Levels = {
   pool: { size: 2, max: 4, inflight: 1, queued: 0 },
   dialogSessions: 3,
+  b2buaCalls: 2,
+  b2buaLegs: 4,
   registrations: 4,
   contacts: 5,
   subscriptions: 1,

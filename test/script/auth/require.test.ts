@@ -117,6 +117,25 @@ describe('a script that asks who sent a request', () => {
     assert.deepEqual(r.facts[1]?.path, sent.path)
   })
 
+  it('asks the caller of a b2bua call, and the credentials do not cross', async (t) => {
+    const r = await serve(
+      t,
+      `import { auth, b2bua } from 'siphon'
+      b2bua.onInvite((call) => auth.requireProxyDigest(call, (who) => call.dial('sip:' + who.user + '@10.0.0.1')))`,
+    )
+    const call = { id: 'c', state: 'calling', side: null, referTo: null, replaces: false } as const
+    const bare = { ...job({ kind: 'invite' }), call }
+    const first = await r.run(bare)
+    assert.equal(code(first), 407)
+    const again = r.client().retry(r.response(first), bare.request, 0)
+    assert.ok(again)
+    const second = await r.run({ ...bare, request: again })
+    assert.ok(second.ok)
+    assert.equal(second.decision.verdict.do, 'dial')
+    assert.equal(second.decision.authUser, 'alice')
+    assert.deepEqual(second.decision.edits, [['remove', 'Proxy-Authorization']])
+  })
+
   it('tells nobody whether it was the name or the password', async (t) => {
     const r = await serve(t, SCRIPT)
     const wrong = await r.login(REGISTER, 'alice', 'guess')

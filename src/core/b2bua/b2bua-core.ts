@@ -1,0 +1,279 @@
+import type { Path } from '../../base/address.ts'
+import type { Clock } from '../../base/clock.ts'
+import { digestHash } from '../../base/digest-hash.ts'
+import type { Identifiers } from '../../base/identifiers.ts'
+import { DigestClient } from '../../sip/auth/digest-client.ts'
+import type { Reply, Side } from '../../sip/b2bua/bridge-user.ts'
+import type { Outcome } from '../../sip/b2bua/events.ts'
+import type { DialPlan } from '../../sip/b2bua/plan.ts'
+import { payloadOf } from '../../sip/b2bua/headers.ts'
+import { UasLeg } from '../../sip/b2bua/uas-leg.ts'
+import { DEFAULT_TIMER } from '../../sip/dialog/session-timer.ts'
+import { HeaderFields } from '../../sip/message/header-fields.ts'
+import { Request } from '../../sip/message/message.ts'
+import { createTimers, type TimerBase } from '../../sip/transaction/timers.ts'
+import type { Spine } from '../../spine/spine.ts'
+import type { ServerTransaction, TransactionLayer } from '../../stack/transaction-layer.ts'
+import type { Flow, TransportPort } from '../../stack/transport.ts'
+import type { CallTracker } from '../calls.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Resolver } from '../target.ts'
+import type { Decision, Router } from '../verdict.ts'
+import { LegTable } from './leg-table.ts'
+import { type CallWorld, LiveCall, replacesIn } from './live-call.ts'
+import { Performer } from './performer.ts'
+
+export interface B2buaOptions {
+  readonly clock: Clock
+  readonly identifiers: Identifiers
+  readonly spine: Spine
+  readonly transport: TransportPort
+  readonly layer: () => Pick<TransactionLayer, 'request'>
+  readonly router: Router
+  readonly resolver: Resolver
+  /** The connection a registered contact is reached by (RFC 5626). */
+  readonly flowFor: (uri: string, called?: string) => Flow | undefined
+  readonly calls: CallTracker
+  readonly timers?: Partial<TimerBase>
+  /** 0 … 1: spreads the waits after a 491. */
+  readonly chance: () => number
+}
+
+/** A call on our own account. */
+export interface Origination {
+  /** Whom to call first. */
+  readonly plan: DialPlan
+  /** Whom to put through when that has answered; null: nobody, the call has one leg. */
+  readonly connect: DialPlan | null
+}
+
+/** The back-to-back user agent: the transaction user of every call that a script has given to it. */
+export class B2buaCore {
+  readonly #o: B2buaOptions
+  readonly #performer: Performer
+  readonly #legs = new LegTable()
+  readonly #calls = new Set<LiveCall>()
+  /** Calls that still may be cancelled, by the caller's server transaction. */
+  readonly #invites = new Map<ServerTransaction, LiveCall>()
+  /** Streams that callers came in on, by Call-ID: their requests go back that way. */
+  readonly #flows = new Map<string, Flow>()
+  readonly #world: CallWorld
+
+  constructor(options: B2buaOptions) {
+    this.#o = options
+    const { clock, identifiers, spine, transport, layer, resolver, router } = options
+    this.#performer = new Performer({
+      clock,
+      identifiers,
+      spine,
+      transport,
+      layer,
+      resolver,
+      flowFor: (uri, callId) => this.#flows.get(callId) ?? options.flowFor(uri, this.#legs.called(callId)),
+      chance: options.chance,
+    })
+    let lastId = 0
+    this.#world = {
+      clock,
+      spine,
+      router,
+      out: this.#performer.out,
+      timers: createTimers(options.timers),
+      legs: this.#legs,
+      nextId: () => ++lastId,
+      newTag: () => identifiers.tag(),
+      signer: ({ user, password }) =>
+        new DigestClient({
+          account: { user, secret: { password }, realm: null },
+          hash: digestHash,
+          chance: () => identifiers.callId(),
+        }),
+      newCallId: () => identifiers.callId(),
+      input: (work) => this.#performer.input(work),
+      forget: (call) => this.#forget(call),
+      remoteOf: (leg) => this.#performer.flowOf(leg, leg.ref)?.path.remote ?? null,
+      replaced: (refer) => this.#replaced(refer),
+    }
+  }
+
+  /** Calls of which a leg is left; those whose last messages are awaited included. */
+  get calls(): number {
+    return this.#calls.size
+  }
+
+  /** Calls that are not over: what a drain waits for. */
+  get busy(): number {
+    let busy = 0
+    for (const { bridge } of this.#calls) if (bridge.state !== 'over') busy++
+    return busy
+  }
+
+  get legs(): number {
+    return this.#legs.size
+  }
+
+  get dialogs(): number {
+    return this.#legs.dialogs
+  }
+
+  /** Timers and transactions that legs hold. */
+  get held(): number {
+    return this.#performer.held
+  }
+
+  /** The Call-ID under which a leg's messages are traced. */
+  correlation(callId: string): string {
+    return this.#legs.correlation(callId)
+  }
+
+  /** A script gives us a call: `dial` or `answer`. */
+  take(exchange: Exchange, decision: Decision): void {
+    const { transaction, request, flow, receivedAt } = exchange
+    const { verdict } = decision
+    const policy = (verdict.do === 'dial' ? verdict.timer : null) ?? DEFAULT_TIMER
+    const refusal = UasLeg.refusal(request, policy)
+    const { call } = exchange
+    if (refusal !== null || call === null) {
+      exchange.reply(refusal?.status ?? 500, 'server', { headers: refusal?.headers ?? [] })
+      return
+    }
+    exchange.handOver()
+    const live = new LiveCall(this.#world, call, request, flow.path, receivedAt)
+    this.#calls.add(live)
+    this.#invites.set(transaction, live)
+    if (flow.reliable) this.#flows.set(request.callId, flow)
+    const name = this.#performer.name(transaction, () => this.#invites.delete(transaction))
+    this.#performer.input(() => {
+      live.bridge.incoming(request, name, policy)
+      try {
+        live.carryOut(decision)
+      } catch (error) {
+        // Header text that would break the message: the script's mistake.
+        if (!(error instanceof TypeError)) throw error
+        live.bridge.refuse({ status: 500, reason: 'Script Error', content: null, headers: [] })
+      }
+    })
+  }
+
+  /** A request within a dialog. False: the dialog is none of ours. */
+  receive(request: Request, flow: Flow, accept: () => ServerTransaction): boolean {
+    const belongs = this.#find(request)
+    if (belongs === null) return false
+    const name = this.#performer.name(accept())
+    if (flow.reliable && this.#flows.has(request.callId)) this.#flows.set(request.callId, flow)
+    this.#performer.input(() => {
+      if (belongs.session !== null) belongs.session.receive(request, name)
+      else this.#performer.answer(name, request, 481)
+    })
+    return true
+  }
+
+  /** The ACK of a 2xx. False: not ours. */
+  receiveAck(ack: Request): boolean {
+    const belongs = this.#find(ack)
+    if (belongs === null) return false
+    this.#performer.input(() => belongs.session?.acked(ack))
+    return true
+  }
+
+  /** A CANCEL for the INVITE of one of our calls. False: not ours. */
+  cancel(invite: ServerTransaction, cancel: Request): boolean {
+    const live = this.#invites.get(invite)
+    if (live === undefined) return false
+    this.#performer.input(() => live.bridge.cancelled(payloadOf(cancel).headers))
+    return true
+  }
+
+  /** Calls somebody on our own account. @returns the call's id */
+  originate({ plan, connect }: Origination): string {
+    const callId = this.#o.identifiers.callId()
+    const fields = new HeaderFields()
+    fields.append('From', plan.from)
+    fields.append('To', plan.to)
+    fields.append('Call-ID', callId)
+    fields.append('CSeq', '1 INVITE')
+    const invite = new Request('INVITE', plan.targets[0]?.uri ?? '', fields)
+    const us = this.#o.transport.sentBy('udp')
+    const path: Path = { protocol: 'udp', local: us, remote: us }
+    const call = this.#o.calls.begin(invite, path)
+    // The first leg has the Call-ID under which the whole is recorded and traced.
+    let first: string | null = callId
+    const world: CallWorld = {
+      ...this.#world,
+      newCallId: () => {
+        const id = first ?? this.#o.identifiers.callId()
+        first = null
+        return id
+      },
+    }
+    const live = new LiveCall(world, call, invite, path, this.#o.clock.now())
+    this.#calls.add(live)
+    live.onSettled = (answered) => {
+      if (!answered || connect === null) return
+      const session = [...live.bridge.legs].find((leg) => leg.session !== null)?.session
+      if (session === undefined || session === null) return
+      live.bridge.connect(session, connect, (outcome) => {
+        if (outcome.status >= 300) live.terminate()
+      })
+    }
+    this.#performer.input(() => live.bridge.dial(plan))
+    return call.id
+  }
+
+  /** Hangs a call up. False: there is none of ours with this id. */
+  terminate(id: string): boolean {
+    const call = this.#o.calls.find(id)
+    if (call?.hangUp == null) return false
+    call.hangUp()
+    return true
+  }
+
+  /** Asks a party to call somebody else. False: there is no such call of ours. */
+  refer(id: string, side: Side, target: string, done: (outcome: Outcome) => void): boolean {
+    for (const live of this.#calls) {
+      if (live.call.id !== id) continue
+      this.#performer.input(() => live.bridge.refer(side, target, done))
+      return true
+    }
+    return false
+  }
+
+  /** At the end of a drain: every call is hung up and has its record. */
+  terminateAll(): number {
+    const { busy } = this
+    for (const live of this.#calls) this.#performer.input(() => live.terminate())
+    return busy
+  }
+
+  /** Forgets everything, leaves no timer, sends nothing. */
+  close(): void {
+    this.#performer.close()
+    this.#calls.clear()
+    this.#invites.clear()
+    this.#flows.clear()
+    this.#legs.clear()
+  }
+
+  #find(request: Request): ReturnType<LegTable['find']> {
+    const { toTag, fromTag } = request
+    return toTag === undefined ? null : this.#legs.find(request.callId, toTag, fromTag ?? '')
+  }
+
+  #forget(call: LiveCall): void {
+    this.#calls.delete(call)
+    this.#flows.delete(call.call.callId)
+  }
+
+  /** The dialog of ours that a REFER's Replaces names: the transferor's other call. */
+  #replaced(refer: Request): Extract<Reply, { do: 'transfer' }>['found'] {
+    const text = replacesIn(refer)
+    if (text === null) return null
+    const [callId, ...params] = text.split(';').map((part) => part.trim())
+    const tag = (name: string): string =>
+      params.find((p) => p.toLowerCase().startsWith(`${name}=`))?.slice(name.length + 1) ?? ''
+    // To and from are as the transfer target sees them; the target is us.
+    const one = this.#legs.find(callId ?? '', tag('to-tag'), tag('from-tag'))
+    const found = one ?? this.#legs.find(callId ?? '', tag('from-tag'), tag('to-tag'))
+    return found?.session?.confirmed ? { bridge: found.bridge, session: found.session } : null
+  }
+}

@@ -1,0 +1,446 @@
+import type { Path, Protocol } from '../../base/address.ts'
+import type { CallInfo, Decision, DialVerdict, Edit, ProgressVerdict } from '../../core/verdict.ts'
+import type { RunKind } from '../conversation.ts'
+import { isOfALeg } from '../../sip/b2bua/headers.ts'
+import { headerKey } from '../../sip/message/header-fields.ts'
+import type { Request } from '../../sip/message/message.ts'
+import { formatNameAddr, parseNameAddr } from '../../sip/message/name-addr.ts'
+import { formatUri, isSipUri, parseUri, type SipUri } from '../../sip/message/uri.ts'
+import { Demands } from './demands.ts'
+import { headerName, headerValue, reasonText, show, target } from './checks.ts'
+import type { Contact } from './contact.ts'
+import { bodyText, MessageView } from './message-view.ts'
+import { asciiJson, spentEdits, type Received } from './request.ts'
+import { ScriptError } from './script-error.ts'
+import { decodeText, encodeText } from './text.ts'
+import { Verdict } from './verdict.ts'
+
+export interface DialOptions {
+  /** Seconds that a destination may ring; 30 unless told, 0: as long as it likes. Then it is cancelled, and counts as 408. */
+  readonly timeout?: number
+  /** A SIP URI to send the INVITE to, whatever its Request-URI says. */
+  readonly nextHop?: string
+  /**
+   * Which header fields of the caller's INVITE, and of the callee's responses, cross. `transparent` (unless told): all that
+   * are not of a leg. `strict`: an allow list, nothing that names a machine or a product. docs/b2bua.md has the lists.
+   */
+  readonly headers?: 'transparent' | 'strict'
+}
+
+export interface CallForkOptions extends DialOptions {
+  /** `parallel` (unless told): all at once, the first answer wins. `sequential`: one after another. */
+  readonly strategy?: 'parallel' | 'sequential'
+  /** In sequence: the statuses that make us try the next. Unless told, every one below 600; 408 is no answer in time. */
+  readonly rerouteOn?: readonly number[]
+}
+
+export interface SessionTimerOptions {
+  /** The shortest interval that a peer may ask for, seconds; 90 or more. */
+  readonly minSe?: number
+  /** Who refreshes where both may: `uac` (unless told) the side that sent the INVITE, `uas` the other. */
+  readonly refresher?: 'uac' | 'uas'
+}
+
+export interface CallAnswerOptions {
+  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>
+  readonly body?: string | Uint8Array
+  /** Of `body`; `application/sdp` unless told. */
+  readonly contentType?: string
+}
+
+const LATE = 'the callee has its INVITE already: change the reply'
+
+/** What a call is made of in a handler of `b2bua`: the caller's INVITE, and what is to become of it. */
+export class ScriptCall extends MessageView {
+  /** @internal What the script must keep to: see `Demands`. */
+  readonly demands = new Demands()
+  /** @internal The INVITE as it came. */
+  readonly received: Received
+  /** @internal Users who proved themselves, by kind and realm of the credentials. */
+  readonly proven = new Map<string, string>()
+  #spent: Map<string, Set<string>> | null = null
+  readonly #invite: Request
+  readonly #path: Path
+  readonly #info: CallInfo
+  readonly #edits: Edit[]
+  readonly #progress: ProgressVerdict[] = []
+  #timer: DialVerdict['timer'] = null
+  #credentials: DialVerdict['credentials'] = null
+  #cdr: Record<string, unknown> | null = null
+  #authUser: string | undefined
+
+  /** @internal */
+  constructor(invite: Request, path: Path, info: CallInfo, kind: RunKind) {
+    const edits: Edit[] = []
+    super(invite, kind === 'invite' || kind === 'refused' ? edits : LATE)
+    this.#invite = invite
+    this.#path = path
+    this.#info = info
+    this.#edits = edits
+    const { method, uri, body } = invite
+    this.received = { method, uri, body, path, headers: invite.headers.clone() }
+  }
+
+  /** As in `/admin/calls` and in the call's record: for `b2bua.terminate(id)`. */
+  get id(): string {
+    return this.#info.id
+  }
+
+  get state(): 'calling' | 'answered' | 'over' {
+    return this.#info.state
+  }
+
+  /** The Request-URI of the caller's INVITE. */
+  get ruri(): string {
+    return decodeText(this.#invite.uri)
+  }
+
+  get transport(): Protocol {
+    return this.#path.protocol
+  }
+
+  /** Where the INVITE came from: the address the socket saw. */
+  get sourceIp(): string {
+    return this.#path.remote.host
+  }
+
+  get sourcePort(): number {
+    return this.#path.remote.port
+  }
+
+  /** In `onBye`: who hung up. In `onRefer`: who wants to transfer. Undefined elsewhere. */
+  get side(): 'caller' | 'callee' | 'server' | undefined {
+    return this.#info.side ?? undefined
+  }
+
+  /** In `onRefer`: to whom the other party is to be put through. */
+  get referTo(): string | undefined {
+    return this.#info.referTo === null ? undefined : decodeText(this.#info.referTo)
+  }
+
+  /** In `onRefer`: the transferor has talked to the target (an attended transfer, RFC 3891). */
+  get referReplaces(): boolean {
+    return this.#info.replaces
+  }
+
+  /** The user who proved to be who they are; goes into the call's record. */
+  get authUser(): string | undefined {
+    return this.#authUser
+  }
+
+  set authUser(user: string | undefined) {
+    this.#authUser = user
+  }
+
+  // ── What the callee's INVITE will say ───────────────────────────────────────────────────────────────────────────
+
+  override setHeader(name: string, value: string | number): void {
+    crossable(name)
+    super.setHeader(name, value)
+  }
+
+  override addHeader(name: string, value: string | number): void {
+    crossable(name)
+    super.addHeader(name, value)
+  }
+
+  override removeHeader(name: string): boolean {
+    crossable(name)
+    return super.removeHeader(name)
+  }
+
+  /** The user part of From on the callee's leg. */
+  setFromUser(user: string): void {
+    this.#readdress('From', (uri) => ({ ...uri, user: encodeText(user) }))
+  }
+
+  /** The host of From on the callee's leg, with a port when one is given after a colon. */
+  setFromHost(host: string): void {
+    this.#readdress('From', (uri) => ({ ...uri, ...hostOf(host, 'setFromHost') }))
+  }
+
+  /** The display name of From on the callee's leg; '' removes it. */
+  setFromDisplay(display: string): void {
+    const parsed = parseNameAddr(this.#invite.headers.first('from') ?? '')
+    if (!parsed.ok) throw new ScriptError('From cannot be read')
+    const text = headerValue('From', display)
+    super.setHeader(
+      'From',
+      decodeText(formatNameAddr({ ...parsed.value, display: text === '' ? null : text })),
+    )
+  }
+
+  setToUser(user: string): void {
+    this.#readdress('To', (uri) => ({ ...uri, user: encodeText(user) }))
+  }
+
+  setToHost(host: string): void {
+    this.#readdress('To', (uri) => ({ ...uri, ...hostOf(host, 'setToHost') }))
+  }
+
+  /** Who the callee sees calling: user part and display name of From, and P-Asserted-Identity when there is one. */
+  setCallerId(user: string, display = ''): void {
+    this.setFromUser(user)
+    this.setFromDisplay(display)
+    if (!this.hasHeader('P-Asserted-Identity')) return
+    const from = parseNameAddr(this.#invite.headers.first('from') ?? '')
+    if (!from.ok) return
+    const params = from.value.params.clone()
+    params.delete('tag')
+    super.setHeader('P-Asserted-Identity', decodeText(formatNameAddr({ ...from.value, params })))
+  }
+
+  /**
+   * Session timers of both legs (RFC 4028): `expires` seconds are asked of the callee, and given to a caller who knows timers.
+   * A side that does not refresh in time is hung up with the other one.
+   */
+  sessionTimer(expires: number, { minSe = 90, refresher = 'uac' }: SessionTimerOptions = {}): void {
+    if (!Number.isInteger(minSe) || minSe < 90)
+      throw new ScriptError('minSe is 90 seconds or more (RFC 4028 §5)')
+    if (!Number.isInteger(expires) || expires < minSe) {
+      throw new ScriptError(`${show(expires)} is no session interval: ${minSe} seconds or more`)
+    }
+    if (refresher !== 'uac' && refresher !== 'uas') throw new ScriptError("a refresher is 'uac' or 'uas'")
+    this.#timer = { expires, minSe, refresher }
+  }
+
+  /**
+   * With what the callees' challenges (401, 407) of the INVITE are answered, by digest (RFC 3261 §22.2). Without it a challenge
+   * is a refusal.
+   */
+  setCredentials(user: string, password: string): void {
+    if (typeof user !== 'string' || user === '' || typeof password !== 'string') {
+      throw new ScriptError('setCredentials needs a user and a password')
+    }
+    this.#credentials = { user: headerValue('user', user), password: encodeText(password) }
+  }
+
+  /** A provisional response of our own, sent before the verdict is carried out. @param code 101 … 199 */
+  progress(code: number, reason?: string, { body, contentType }: CallAnswerOptions = {}): void {
+    if (!Number.isInteger(code) || code < 101 || code > 199) {
+      throw new ScriptError(`${show(code)} is not a provisional status: 101 to 199`)
+    }
+    this.#progress.push({ code, reason: reasonText(reason), ...content(body, contentType) })
+  }
+
+  // ── Verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Call somebody in the caller's name, on a leg of its own. @param uri the Request-URI of the callee's INVITE */
+  dial(uri: string | Contact, options: DialOptions = {}): Verdict {
+    return this.fork([uri], options)
+  }
+
+  /** Call several, at once or one after another. The first that answers has the call; the others are cancelled. */
+  fork(targets: readonly (string | Contact)[], options: CallForkOptions = {}): Verdict {
+    if (!Array.isArray(targets) || targets.length === 0) {
+      throw new ScriptError('fork needs at least one target: reject(404) or reject(480) when there is none')
+    }
+    const { timeout = 30, nextHop, headers = 'transparent', strategy = 'parallel', rerouteOn } = options
+    if (typeof timeout !== 'number' || !(timeout >= 0))
+      throw new ScriptError(`${show(timeout)} is not a time in seconds`)
+    if (strategy !== 'parallel' && strategy !== 'sequential') {
+      throw new ScriptError(`${show(strategy)} is not a strategy: 'parallel' or 'sequential'`)
+    }
+    if (headers !== 'transparent' && headers !== 'strict') {
+      throw new ScriptError(`${show(headers)} is not a header policy: 'transparent' or 'strict'`)
+    }
+    const hop = nextHop === undefined ? null : target(nextHop, 'nextHop')
+    return new Verdict({
+      do: 'dial',
+      targets: targets.map((t: string | Contact) => ({
+        uri: target(typeof t === 'string' ? t : t.uri, 'dial'),
+        nextHop: hop,
+      })),
+      strategy,
+      timeoutMs: timeout === 0 ? null : timeout * 1000,
+      rerouteOn: rerouteOn === undefined ? null : [...rerouteOn],
+      policy: headers,
+      timer: this.#timer,
+      credentials: this.#credentials,
+      progress: this.#progress,
+    })
+  }
+
+  /** Answer the caller ourselves: a call with one leg. @param code 200 … 299 */
+  answer(code: number, reason?: string, options: CallAnswerOptions = {}): Verdict {
+    if (!Number.isInteger(code) || code < 200 || code > 299) {
+      throw new ScriptError(`${show(code)} does not answer a call: 200 to 299; use reject`)
+    }
+    return new Verdict({
+      do: 'answer',
+      code,
+      reason: reasonText(reason),
+      headers: fields(options.headers),
+      ...content(options.body, options.contentType),
+      progress: this.#progress,
+    })
+  }
+
+  /** Refuse the caller. In `onEarlyMedia` and `onAnswer` the callee is cancelled or hung up.
+   * A redirect (3xx) says where to in a Contact. @param code 300 … 699 */
+  reject(code: number, reason?: string, { headers }: Pick<CallAnswerOptions, 'headers'> = {}): Verdict {
+    if (!Number.isInteger(code) || code < 300 || code > 699) {
+      throw new ScriptError(`${show(code)} is not a refusal: 300 to 699 (RFC 3261 §7.2)`)
+    }
+    return new Verdict({
+      do: 'reply',
+      code,
+      reason: reasonText(reason),
+      headers: fields(headers, code < 400),
+      body: null,
+      contentType: null,
+    })
+  }
+
+  /** Give the call up: 603 for the caller, BYE or CANCEL for the callee. To end an answered call: `b2bua.terminate(call.id)`. */
+  terminate(): Verdict {
+    return new Verdict({ do: 'hangup' })
+  }
+
+  /** Leave the INVITE to `proxy.onRequest`: SIPhon is a proxy in this call, with what was changed here. */
+  proxy(): Verdict {
+    return new Verdict({ do: 'proxy' })
+  }
+
+  /**
+   * Put the other party through: it stays in the call, the transferor is told and hung up. When the REFER names another call of
+   * the transferor's that goes through us, its two parties are connected directly; else somebody new is called.
+   * @param to whom to call instead of what the REFER says
+   */
+  acceptRefer(to?: string, { nextHop }: Pick<DialOptions, 'nextHop'> = {}): Verdict {
+    return new Verdict({
+      do: 'transfer',
+      target: to === undefined ? null : target(to, 'acceptRefer'),
+      nextHop: nextHop === undefined ? null : target(nextHop, 'nextHop'),
+    })
+  }
+
+  /** @param code 300 … 699; 603 when there is no handler at all */
+  rejectRefer(code = 603, reason?: string): Verdict {
+    return this.reject(code, reason)
+  }
+
+  /** Leave the decision to the next matching handler, in order of declaration. */
+  next(): Verdict {
+    return new Verdict(null)
+  }
+
+  /** @internal The credentials in `name` for this realm are for us alone: they do not cross (§22.3). */
+  spend(name: string, realm: string): void {
+    this.#spent ??= new Map()
+    const realms = this.#spent.get(name) ?? new Set()
+    this.#spent.set(name, realms.add(realm))
+  }
+
+  /** @internal The script's own fields for the call's record. */
+  addToRecord(extra: Readonly<Record<string, unknown>>): void {
+    this.#cdr = { ...this.#cdr, ...extra }
+  }
+
+  /** @internal */
+  decide(verdict: Decision['verdict'], edits: readonly Edit[] = this.#ownEdits()): Decision {
+    const user = this.#authUser
+    return {
+      verdict,
+      edits,
+      recordRoute: false,
+      cdr: this.#cdr === null ? null : asciiJson(this.#cdr),
+      authUser: user === undefined ? null : encodeText(user),
+    }
+  }
+
+  #ownEdits(): readonly Edit[] {
+    this.#edits.push(...spentEdits(this.#invite.headers, this.#spent))
+    this.#spent = null
+    return this.#edits
+  }
+
+  #readdress(name: 'From' | 'To', change: (uri: SipUri) => SipUri): void {
+    const parsed = parseNameAddr(this.#invite.headers.first(name.toLowerCase()) ?? '')
+    const uri = parsed.ok ? parseUri(parsed.value.uri) : parsed
+    if (!parsed.ok || !uri.ok || !isSipUri(uri.value))
+      throw new ScriptError(`the URI in ${name} is not a SIP URI`)
+    const text = formatUri(change(uri.value))
+    const checked = parseUri(text)
+    if (!checked.ok) throw new ScriptError(`${name}: ${checked.fault.what}; escape it as %XX (§19.1.2)`)
+    super.setHeader(name, decodeText(formatNameAddr({ ...parsed.value, uri: text })))
+  }
+}
+
+/** Refuses what holds the callee's leg together; From and To have setters and may be set as a whole. */
+function crossable(name: string): void {
+  const key = headerKey(String(name))
+  if (key !== 'from' && key !== 'to' && isOfALeg(key)) {
+    throw new ScriptError(`${show(name)} is the leg's own: the server writes it`)
+  }
+}
+
+function hostOf(host: string, verb: string): { host: string; port: number | null } {
+  const parsed = parseUri(`sip:${encodeText(host)}`)
+  if (!parsed.ok || !isSipUri(parsed.value) || parsed.value.user !== null) {
+    throw new ScriptError(`${verb}: ${show(host)} is not a host`)
+  }
+  return { host: parsed.value.host, port: parsed.value.port }
+}
+
+function content(
+  body: string | Uint8Array | undefined,
+  contentType = 'application/sdp',
+): { body: string | null; contentType: string | null } {
+  if (body === undefined) return { body: null, contentType: null }
+  return { body: bodyText(body), contentType: headerValue('Content-Type', contentType) }
+}
+
+/** @param redirects Contact says where to (§21.3) */
+function fields(headers: CallAnswerOptions['headers'] = {}, redirects = false): [string, string][] {
+  const all: [string, string][] = []
+  for (const [name, given] of Object.entries(headers)) {
+    if (!redirects || headerKey(headerName(name)) !== 'contact') crossable(headerName(name))
+    if (/^(from|to|f|t)$/i.test(name))
+      throw new ScriptError(`${name} of a response is the request's (§8.2.6.2)`)
+    for (const value of Array.isArray(given) ? given : [given]) all.push([name, headerValue(name, value)])
+  }
+  return all
+}
+
+type Verbs =
+  | 'dial'
+  | 'fork'
+  | 'reject'
+  | 'answer'
+  | 'progress'
+  | 'terminate'
+  | 'proxy'
+  | 'acceptRefer'
+  | 'rejectRefer'
+  | 'sessionTimer'
+  | 'setCredentials'
+type Internals = 'received' | 'proven' | 'spend' | 'demands'
+type Setters =
+  | 'setHeader'
+  | 'addHeader'
+  | 'removeHeader'
+  | 'setBody'
+  | 'setFromUser'
+  | 'setFromHost'
+  | 'setFromDisplay'
+  | 'setToUser'
+  | 'setToHost'
+  | 'setCallerId'
+
+/** A call whose caller waits: `dial`, `fork`, `answer`, `reject` or `proxy` it. */
+export type IncomingCall = Omit<ScriptCall, 'terminate' | 'acceptRefer' | 'rejectRefer'>
+/** A call that has been dialled and not been answered to the caller. */
+export type DialedCall = Omit<ScriptCall, Exclude<Verbs, 'reject' | 'terminate'> | Setters | Internals>
+/** A call nobody took: another try, or a refusal. */
+export type FailedCall = Omit<
+  ScriptCall,
+  Exclude<Verbs, 'dial' | 'fork' | 'reject' | 'sessionTimer' | 'setCredentials' | 'progress'>
+>
+/** A call of which one party wants to put the other through. */
+export type ReferredCall = Omit<
+  ScriptCall,
+  Exclude<Verbs, 'acceptRefer' | 'rejectRefer'> | Setters | Internals
+>
+/** A call that is over, and has its record: `cdr.write` comes too late. */
+export type EndedCall = Omit<ScriptCall, Verbs | Setters | Internals | 'next' | 'addToRecord'>

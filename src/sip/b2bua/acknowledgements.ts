@@ -1,0 +1,48 @@
+import type { Dialog, Outgoing } from '../dialog/dialog.ts'
+import type { Content, Out } from './events.ts'
+import { put } from './headers.ts'
+
+/**
+ * The ACKs of the peer's 2xx, which are the UAC core's own (RFC 3261 §13.2.2.4): sent when there is something to say, and
+ * again, the same, each time the 2xx comes again.
+ */
+export class Acknowledgements {
+  readonly #dialog: Dialog
+  readonly #out: Out
+  /** CSeq number of the INVITE whose 2xx waits for its ACK. */
+  #waiting: number | null = null
+  /** The last two: one 2xx may be repeated while the next INVITE is answered. */
+  #sent: readonly { readonly seq: number; readonly ack: Outgoing }[] = []
+
+  constructor(dialog: Dialog, out: Out) {
+    this.#dialog = dialog
+    this.#out = out
+  }
+
+  /** A 2xx waits for its ACK: its offer is still to be answered. */
+  get waiting(): boolean {
+    return this.#waiting !== null
+  }
+
+  /** The 2xx of this INVITE came, for the first time or again. */
+  received(seq: number): void {
+    const known = this.#sent.find((one) => one.seq === seq)
+    if (known !== undefined) this.#out({ do: 'ack', ...known.ack })
+    else this.#waiting = seq
+  }
+
+  send(content: Content | null): void {
+    const seq = this.#waiting
+    if (seq === null) return
+    this.#waiting = null
+    const ack = this.#dialog.ack(seq)
+    put(ack.request, content, [])
+    this.#sent = [...this.#sent.slice(-1), { seq, ack }]
+    this.#out({ do: 'ack', ...ack })
+  }
+
+  /** The session ends with a 2xx unanswered: it is acknowledged all the same, so that it is not repeated for 32 s. */
+  flush(): void {
+    if (this.#waiting !== null) this.send(null)
+  }
+}

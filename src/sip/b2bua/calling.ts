@@ -1,0 +1,202 @@
+import type { Bridge } from './bridge.ts'
+import type { Question, Reply } from './bridge-user.ts'
+import { NOTHING, type Content, type Header, type Outcome, type RefusedBy } from './events.ts'
+import { isSdp } from './headers.ts'
+import { bestFailure, type BranchFailure, type DialPlan, refusalFor } from './plan.ts'
+import type { Session } from './session.ts'
+import type { Ask } from './session-user.ts'
+import type { LegProgress, UacLeg } from './uac-leg.ts'
+
+/** A reliable provisional response of a callee's that the caller's PRACK will acknowledge. */
+interface Unpracked {
+  readonly session: Session
+  readonly rseq: number
+  readonly inviteSeq: number
+}
+
+/**
+ * The way to an answer: who is tried and when, what the caller hears meanwhile, and what the script says to it.
+ * While the script thinks, what else the callees say waits its turn.
+ */
+export class Calling {
+  readonly #bridge: Bridge
+  #plan: DialPlan
+  #next = 0
+  readonly #running = new Set<UacLeg>()
+  #failures: BranchFailure[] = []
+  readonly #waiting: (() => void)[] = []
+  #asking = false
+  #over = false
+  /** For each dialog towards the caller, what its reliable responses stand for; null: an unreliable one. */
+  readonly #pracks = new Map<Session, (Unpracked | null)[]>()
+  /** The answer as far as it came before the 2xx, and whether the caller surely has it. */
+  readonly #early = new Map<Session, { readonly content: Content; readonly surely: boolean }>()
+
+  constructor(bridge: Bridge, plan: DialPlan) {
+    this.#bridge = bridge
+    this.#plan = plan
+  }
+
+  start(): void {
+    if (this.#plan.strategy === 'sequential') this.#tryNext()
+    else while (this.#next < this.#plan.targets.length) this.#tryNext()
+    if (this.#running.size === 0) this.#exhausted()
+  }
+
+  /** The call is decided. Those that still ring are cancelled. */
+  stop(headers: readonly Header[], but?: UacLeg): void {
+    this.#over = true
+    this.#waiting.length = 0
+    for (const leg of this.#running) if (leg !== but) leg.hangup(headers)
+    this.#running.clear()
+  }
+
+  progress(leg: UacLeg, session: Session | null, progress: LegProgress): void {
+    this.#inTurn(() => {
+      const { user } = this.#bridge
+      user.onRinging(leg)
+      const pass = (content: Content | null, headers: readonly Header[]): void =>
+        this.#tell(leg, session, { ...progress, content, headers })
+      const plainly = (): void => pass(progress.content, this.#bridge.crossing(progress.headers))
+      if (progress.content === null || !user.wants('early')) return plainly()
+      this.#ask({ about: 'early', leg, response: progress }, (reply) => {
+        if (reply.do === 'drop') this.#acknowledge(session, progress)
+        else if (reply.do === 'pass') pass(reply.content, reply.headers)
+        else this.#otherwise(reply, plainly)
+      })
+    })
+  }
+
+  answered(leg: UacLeg, session: Session, outcome: Outcome): void {
+    this.#inTurn(() => {
+      const { user } = this.#bridge
+      const pass = (content: Content | null, headers: readonly Header[]): void => {
+        const early = this.#early.get(session)
+        const needed = content ?? (early === undefined || early.surely ? null : early.content)
+        this.#over = true
+        this.#bridge.answeredBy(leg, session, keyOf(leg, session), { ...outcome, content: needed, headers })
+      }
+      const plainly = (): void => pass(outcome.content, this.#bridge.crossing(outcome.headers))
+      if (!user.wants('answer')) return plainly()
+      this.#ask({ about: 'answer', leg, response: outcome }, (reply) => {
+        if (reply.do === 'pass') pass(reply.content, reply.headers)
+        else this.#otherwise(reply, plainly)
+      })
+    })
+  }
+
+  refused(leg: UacLeg, by: RefusedBy, outcome: Outcome): void {
+    this.#inTurn(() => {
+      this.#running.delete(leg)
+      this.#failures.push({ by, outcome })
+      if (outcome.status >= 600) for (const other of this.#running) other.hangup([])
+      if (outcome.status >= 600) this.#running.clear()
+      if (this.#running.size > 0) return
+      const more = this.#plan.strategy === 'sequential' && this.#next < this.#plan.targets.length
+      const { rerouteOn } = this.#plan
+      const again = rerouteOn === null ? outcome.status < 600 : rerouteOn.has(outcome.status)
+      if (more && again) this.#tryNext()
+      else this.#exhausted()
+    })
+  }
+
+  /** A PRACK of the caller's: passed on when the response it is for was a callee's reliable one. */
+  pracked(session: Session, ask: Ask): boolean {
+    const of = this.#pracks.get(session)?.shift()
+    if (of === undefined || of === null) return false
+    const { rseq, inviteSeq } = of
+    if (ask.content === null) {
+      session.answer(ask, { status: 200, reason: null, ...NOTHING })
+      of.session.prack(rseq, inviteSeq, null, [], () => undefined)
+      return true
+    }
+    of.session.prack(rseq, inviteSeq, ask.content, [], (o) =>
+      session.answer(ask, { ...o, headers: this.#bridge.crossing(o.headers) }),
+    )
+    return true
+  }
+
+  #tell(leg: UacLeg, session: Session | null, progress: LegProgress): void {
+    const { caller } = this.#bridge
+    const key = keyOf(leg, session)
+    if (caller === null || !caller.open) {
+      this.#acknowledge(session, progress)
+      return
+    }
+    const own = caller.branch(key)
+    if (session !== null) this.#bridge.link(own, session)
+    const how = caller.progress(key, progress)
+    if (session !== null && isSdp(progress.content)) {
+      this.#early.set(session, { content: progress.content, surely: how === 'reliably' && progress.reliable })
+    }
+    if (how === 'plainly') this.#acknowledge(session, progress)
+    else {
+      const { rseq, inviteSeq } = progress
+      const unpracked = session !== null && progress.reliable ? { session, rseq, inviteSeq } : null
+      const queue = this.#pracks.get(own)
+      if (queue === undefined) this.#pracks.set(own, [unpracked])
+      else queue.push(unpracked)
+    }
+  }
+
+  /** The caller will not: we acknowledge it ourselves. */
+  #acknowledge(session: Session | null, { reliable, rseq, inviteSeq }: LegProgress): void {
+    if (reliable) session?.prack(rseq, inviteSeq, null, [], () => undefined)
+  }
+
+  #tryNext(): void {
+    const target = this.#plan.targets[this.#next++]
+    if (target !== undefined) this.#running.add(this.#bridge.launch(this.#plan, target))
+  }
+
+  #exhausted(): void {
+    const best = bestFailure(this.#failures) ?? {
+      by: 'unroutable',
+      outcome: { status: 404, reason: null, ...NOTHING },
+    }
+    const crossed = { ...best.outcome, headers: this.#bridge.crossing(best.outcome.headers) }
+    const plainly = (): void => this.#bridge.refuse(refusalFor(crossed), best.by, best.outcome.status)
+    if (!this.#bridge.user.wants('failure')) return plainly()
+    this.#ask({ about: 'failure', response: best.outcome }, (reply) => this.#otherwise(reply, plainly))
+  }
+
+  #otherwise(reply: Reply, plainly: () => void): void {
+    if (reply.do === 'refuse') this.#bridge.refuse(reply.outcome)
+    else if (reply.do === 'dial') this.#redial(reply.plan)
+    else plainly()
+  }
+
+  #redial(plan: DialPlan): void {
+    for (const leg of this.#running) leg.hangup([])
+    this.#running.clear()
+    this.#plan = plan
+    this.#next = 0
+    this.#failures = []
+    this.start()
+  }
+
+  #inTurn(work: () => void): void {
+    if (this.#over) return
+    if (this.#asking) this.#waiting.push(work)
+    else work()
+  }
+
+  #ask(question: Question, then: (reply: Reply) => void): void {
+    this.#asking = true
+    this.#bridge.user.ask(question, (reply) => {
+      this.#asking = false
+      if (this.#over) return
+      then(reply)
+      while (!this.#asking && !this.#over) {
+        const next = this.#waiting.shift()
+        if (next === undefined) return
+        next()
+      }
+    })
+  }
+}
+
+/** A branch of the callee's side, as the caller's leg names it. */
+function keyOf(leg: UacLeg, session: Session | null): string {
+  return `${leg.id} ${session?.dialog.remoteTag ?? ''}`
+}

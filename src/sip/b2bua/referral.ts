@@ -1,0 +1,160 @@
+import type { Bridge } from './bridge.ts'
+import type { Found } from './bridge-user.ts'
+import { NOTHING, type Outcome, type RefusedBy } from './events.ts'
+import type { DialPlan } from './plan.ts'
+import { reasonPhrase } from '../message/status.ts'
+import type { Session } from './session.ts'
+import type { Ask } from './session-user.ts'
+import type { LegProgress, UacLeg, UacUser } from './uac-leg.ts'
+
+/** What became of putting somebody through. */
+type Joined = (outcome: Outcome, newcomer: Session | null) => void
+
+/**
+ * Calls somebody without a session description and puts them through to `session`: the newcomer's offer goes to the
+ * session as a re-INVITE, its answer back with the ACK (RFC 3725 §4.1, with a party that is there already).
+ */
+export function join(bridge: Bridge, session: Session, plan: DialPlan, done: Joined): void {
+  const target = plan.targets[0]
+  if (target === undefined) return done({ status: 404, reason: null, ...NOTHING }, null)
+  const user: UacUser = {
+    onProgress: (_leg: UacLeg, _session: Session | null, _progress: LegProgress) => undefined,
+    onRefused: (leg: UacLeg, _by: RefusedBy, outcome: Outcome) => {
+      bridge.user.onLegDecided(leg, false)
+      done(outcome, null)
+    },
+    onAnswered: (leg, newcomer, outcome) => {
+      leg.user = bridge
+      bridge.user.onLegDecided(leg, true)
+      if (bridge.state !== 'answered' || !session.alive) {
+        newcomer.hangup([])
+        return done({ status: 487, reason: null, ...NOTHING }, null)
+      }
+      put(session, newcomer, outcome, (result) => {
+        if (result.status >= 300) {
+          newcomer.hangup([])
+          return done(result, null)
+        }
+        return done(outcome, newcomer)
+      })
+    },
+    onOffer: (_, ask) => bridge.onOffer(_, ask),
+    onAcked: (_, content) => bridge.onAcked(_, content),
+    onPrack: (_, ask) => bridge.onPrack(_, ask),
+    onRequest: (_, ask) => bridge.onRequest(_, ask),
+    onRefer: (_, ask) => bridge.onRefer(_, ask),
+    onHangup: (_, by, headers) => bridge.onHangup(_, by, headers),
+    onOver: (_) => bridge.onOver(_),
+    onLegOver: (leg) => bridge.onLegOver(leg),
+  }
+  bridge.launch({ ...plan, content: null, strategy: 'parallel' }, target, user)
+}
+
+/** `offer` is a 2xx that waits for its answer: asks `session` for one and acknowledges with it. */
+function put(session: Session, from: Session, offer: Outcome, done: (outcome: Outcome) => void): void {
+  if (offer.content === null) {
+    from.ack(null)
+    return done({ status: 488, reason: null, ...NOTHING })
+  }
+  return session.modify(
+    'INVITE',
+    offer.content,
+    [],
+    (answer) => {
+      from.ack(answer.status < 300 ? answer.content : null)
+      done(answer)
+    },
+    true,
+  )
+}
+
+/**
+ * A REFER that was accepted (RFC 3515, RFC 5589): the other party is put through to the target, and the transferor hears
+ * how it went in NOTIFYs (message/sipfrag, RFC 3420).
+ */
+export class Referral {
+  readonly #bridge: Bridge
+  readonly #transferor: Session
+  readonly #remaining: Session
+  readonly #ask: Ask
+  #state: 'trying' | 'done' = 'trying'
+  #gone = false
+
+  constructor(bridge: Bridge, transferor: Session, remaining: Session, ask: Ask) {
+    this.#bridge = bridge
+    this.#transferor = transferor
+    this.#remaining = remaining
+    this.#ask = ask
+  }
+
+  begin(plan: DialPlan, found: Found | null): void {
+    this.#transferor.answer(this.#ask, { status: 202, reason: null, ...NOTHING })
+    this.#notify(100, 'Trying', () => undefined)
+    if (found === null) {
+      join(this.#bridge, this.#remaining, plan, (outcome, newcomer) => this.#joined(outcome, newcomer))
+    } else this.#meet(found)
+  }
+
+  /** The transferor may hang up before it knows how it went: the others go on. */
+  left(session: Session): boolean {
+    if (session !== this.#transferor) return false
+    this.#gone = true
+    return true
+  }
+
+  /** The other party of the call that Replaces names is there already: the two are put together. */
+  #meet(found: Found): void {
+    const newcomer = found.bridge.peerOf(found.session)
+    if (newcomer === null || newcomer === this.#remaining) {
+      return this.#joined({ status: 481, reason: null, ...NOTHING }, null)
+    }
+    return newcomer.modify(
+      'INVITE',
+      null,
+      [],
+      (offer) => {
+        if (offer.status >= 300) return this.#joined(offer, null)
+        return put(this.#remaining, newcomer, offer, (answer) => {
+          if (answer.status < 300) this.#bridge.adopt(found, newcomer)
+          else found.bridge.hangup([])
+          this.#joined(answer, answer.status < 300 ? newcomer : null)
+        })
+      },
+      true,
+    )
+  }
+
+  #joined({ status, reason }: Outcome, newcomer: Session | null): void {
+    if (newcomer !== null) this.#bridge.replace(this.#transferor, newcomer, this.#remaining)
+    if (newcomer === null && this.#gone) {
+      this.#over()
+      this.#bridge.hangup([])
+      return
+    }
+    this.#notify(newcomer === null ? status : 200, reason, () => {
+      if (newcomer !== null) this.#transferor.hangup([])
+      this.#over()
+    })
+  }
+
+  #over(): void {
+    if (this.#state === 'done') return
+    this.#state = 'done'
+    this.#bridge.referralOver(this)
+  }
+
+  #notify(status: number, reason: string | null, then: () => void): void {
+    if (this.#gone) return then()
+    const state = status < 200 ? 'active;expires=180' : 'terminated;reason=noresource'
+    const body = `SIP/2.0 ${status} ${reason ?? reasonPhrase(status)}\r\n`
+    return this.#transferor.send(
+      'NOTIFY',
+      { body, fields: [['Content-Type', 'message/sipfrag;version=2.0']] },
+      [
+        ['Event', `refer;id=${this.#ask.request.cseq.number}`],
+        ['Subscription-State', state],
+      ],
+      then,
+    )
+  }
+}

@@ -1,0 +1,447 @@
+import { accept, agreed, type SessionTimerPolicy, tooSmall } from '../dialog/session-timer.ts'
+import { TARGET_REFRESH, type Dialog } from '../dialog/dialog.ts'
+import { buildResponse } from '../message/build.ts'
+import type { Request, Response } from '../message/message.ts'
+import type { Timers } from '../transaction/timers.ts'
+import { addAbilities, retryAfter, unsupported } from './abilities.ts'
+import { Acceptance } from './acceptance.ts'
+import { Acknowledgements } from './acknowledgements.ts'
+import {
+  NOTHING,
+  type Content,
+  type EndedBy,
+  type Header,
+  type Out,
+  type Outcome,
+  type TimerName,
+} from './events.ts'
+import { contentOf, isSdp, payloadOf, put } from './headers.ts'
+import { ReliableSender } from './reliable.ts'
+import { Requests, type RequestsOwner } from './requests.ts'
+import { SessionClock } from './session-clock.ts'
+import { Ask, type SessionUser } from './session-user.ts'
+
+export interface SessionOptions {
+  readonly id: number
+  readonly dialog: Dialog
+  /** Whether we sent the INVITE: whose the Call-ID is (§14.1). */
+  readonly caller: boolean
+  readonly out: Out
+  readonly user: SessionUser
+  readonly timers: Timers
+  readonly policy: SessionTimerPolicy
+}
+
+/**
+ * What happens within one dialog of a leg once it exists: offers and answers both ways, PRACK, requests that cross, session
+ * timers, and its end. The first INVITE's responses are the leg's.
+ *
+ * Pure: inputs are calls, what is to be done goes to `out`, what the peer wants to `user`.
+ */
+export class Session implements RequestsOwner {
+  readonly id: number
+  readonly dialog: Dialog
+  readonly reliable: ReliableSender
+  readonly #o: SessionOptions
+  readonly #out: Out
+  readonly #user: SessionUser
+  readonly #requests: Requests
+  readonly #acks: Acknowledgements
+  readonly #clock: SessionClock
+  #state: 'early' | 'confirmed' | 'ending' | 'over' = 'early'
+  #asked: Ask | null = null
+  #unacked: Acceptance | null = null
+  /** Asked to hang up while a 2xx of ours waits for its ACK: no BYE before that (§15). */
+  #farewell: readonly Header[] | null = null
+  #allows: ReadonlySet<string> | null = null
+  #localSdp: Content | null = null
+  #told = false
+
+  constructor(options: SessionOptions) {
+    const { id, dialog, out, timers } = options
+    this.#o = options
+    this.id = id
+    this.dialog = dialog
+    this.#out = out
+    this.#user = options.user
+    this.reliable = new ReliableSender(this, out, timers, 1 + (dialog.callId.length % 1000))
+    this.#acks = new Acknowledgements(dialog, out)
+    this.#clock = new SessionClock(this, out)
+    const { caller, policy } = options
+    this.#requests = new Requests({
+      by: this,
+      dialog,
+      out,
+      caller,
+      policy,
+      acks: this.#acks,
+      clock: this.#clock,
+    })
+  }
+
+  get confirmed(): boolean {
+    return this.#state === 'confirmed'
+  }
+
+  /** Neither over nor on its way there. */
+  get alive(): boolean {
+    return this.#state === 'early' || this.#state === 'confirmed'
+  }
+
+  /** Nothing of it is left. */
+  get over(): boolean {
+    return this.#state === 'over' && this.#requests.live === 0
+  }
+
+  /** What a peer has told it can do; a peer that does not say may be able to. */
+  allows(method: string): boolean {
+    return this.#allows?.has(method) ?? true
+  }
+
+  /** What the peer says of itself, in any message of the dialog. */
+  hear(message: Request | Response): void {
+    const allow = message.headers.all('allow')
+    if (allow.length > 0) {
+      this.#allows = new Set(allow.flatMap((value) => value.split(',')).map((m) => m.trim().toUpperCase()))
+    }
+  }
+
+  // ── The first INVITE ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** We answer the INVITE that began it with a 2xx. */
+  acceptFirst(ask: Ask, outcome: Outcome): void {
+    this.#state = 'confirmed'
+    this.reliable.abandon()
+    this.answer(ask, outcome)
+  }
+
+  /** The peer's 2xx to our INVITE. Without an offer in the INVITE the ACK waits for `ack`. */
+  confirm(response: Response, offered: boolean): void {
+    this.#state = 'confirmed'
+    this.dialog.confirm(response)
+    this.hear(response)
+    this.#acks.received(response.cseq.number)
+    this.#clock.start(agreed(response))
+    // With the offer in the INVITE, or answered in a PRACK, nothing is left to be said.
+    if (offered || response.body === '') this.ack(null)
+  }
+
+  /** A 2xx came again (§13.2.2.4). */
+  acceptedAgain(response: Response): void {
+    this.#acks.received(response.cseq.number)
+  }
+
+  /** A session description that went to the peer, for refreshes that have to repeat it. */
+  described(content: Content | null): void {
+    if (isSdp(content)) this.#localSdp = content
+  }
+
+  /** An early dialog that came to nothing. */
+  abandon(): void {
+    if (this.#state !== 'early') return
+    this.reliable.abandon()
+    this.#finish()
+  }
+
+  // ── What the peer sends ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A request with this dialog's identifiers, never ACK or CANCEL. */
+  receive(request: Request, transaction: number): void {
+    if (!this.alive) {
+      this.#reply(request, transaction, request.method === 'BYE' ? 200 : 481)
+      if (request.method === 'BYE' && this.#state === 'ending') this.#finish()
+      return
+    }
+    if (!this.dialog.admits(request)) return this.#reply(request, transaction, 500)
+    const unknown = unsupported(request)
+    if (unknown !== null) return this.#reply(request, transaction, 420, [unknown])
+    this.hear(request)
+    switch (request.method) {
+      case 'INVITE':
+      case 'UPDATE':
+        return this.#offered(request, transaction)
+      case 'PRACK':
+        if (!this.reliable.pracked(request)) return this.#reply(request, transaction, 481)
+        return this.#user.onPrack(this, this.#ask(request, transaction))
+      case 'BYE':
+        return this.#bye(request, transaction)
+      case 'OPTIONS':
+        return this.#reply(request, transaction, 200)
+      case 'REFER':
+        return this.#user.onRefer(this, this.#ask(request, transaction))
+      default:
+        return this.#user.onRequest(this, this.#ask(request, transaction))
+    }
+  }
+
+  /** The ACK of a 2xx of ours. */
+  acked(ack: Request): void {
+    const waiting = this.#unacked
+    if (waiting === null || ack.cseq.number !== waiting.seq) return
+    this.#unacked = null
+    waiting.stop()
+    if (this.#farewell !== null) this.#sendBye(this.#farewell)
+    else this.#user.onAcked(this, contentOf(ack))
+  }
+
+  #offered(request: Request, transaction: number): void {
+    const least = tooSmall(request, this.#o.policy)
+    if (least !== null) return this.#reply(request, transaction, 422, [['Min-SE', String(least)]])
+    const content = contentOf(request)
+    const refresh = request.method === 'UPDATE' && content === null
+    if (refresh)
+      return this.answer(this.#ask(request, transaction), { status: 200, reason: null, ...NOTHING })
+    if (this.#asked !== null || (request.method === 'INVITE' && this.#state === 'early' && !this.#o.caller)) {
+      return this.#reply(request, transaction, 500, [retryAfter(request)])
+    }
+    if (this.#requests.modifying || this.#unacked?.offered) {
+      return this.#reply(request, transaction, 491)
+    }
+    if (request.method === 'INVITE') {
+      if (this.#state === 'early') return this.#reply(request, transaction, 491)
+      // Who sends another INVITE has the 2xx of the one before; its ACK was lost or is late.
+      this.#unacked?.stop()
+      this.#unacked = null
+    }
+    this.#asked = this.#ask(request, transaction)
+    this.#user.onOffer(this, this.#asked)
+  }
+
+  #bye(request: Request, transaction: number): void {
+    const { headers } = payloadOf(request)
+    this.#reply(request, transaction, 200)
+    if (this.#state === 'early') return this.#user.onHangup(this, 'peer', headers)
+    this.#state = 'ending'
+    this.#tell('peer', headers)
+    this.#finish()
+  }
+
+  // ── What we say ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Answers a request of the peer's. */
+  answer(ask: Ask, outcome: Outcome): void {
+    if (ask.settled) return
+    ask.settled = true
+    if (this.#asked === ask) this.#asked = null
+    const { request, transaction, method } = ask
+    const { status } = outcome
+    const response = this.#build(request, outcome)
+    if (status < 300 && (method === 'INVITE' || method === 'UPDATE')) {
+      this.dialog.refresh(request)
+      this.described(outcome.content)
+      const timer = accept(request, this.#o.policy)
+      if (timer !== null) {
+        response.headers.append('Session-Expires', timer.header)
+        if (timer.require) response.headers.append('Require', 'timer')
+      }
+      this.#clock.start(timer?.negotiated ?? null)
+    }
+    if (method === 'INVITE' && status < 300) {
+      const offered = ask.content === null && outcome.content !== null
+      this.#unacked = new Acceptance(this, this.#out, this.#o.timers, { transaction, response, offered })
+    } else this.#out({ do: 'respond', transaction, response })
+    if (method === 'PRACK') this.reliable.release()
+  }
+
+  /**
+   * Sends a re-INVITE or an UPDATE. When the INVITE has no session description and its 2xx brings an offer, answer that
+   * with `ack`. At once 491 when the peer, or we, are about to change the session already.
+   * @param own nobody's but ours: glare is waited out
+   */
+  modify(
+    method: 'INVITE' | 'UPDATE',
+    content: Content | null,
+    headers: readonly Header[],
+    done: (outcome: Outcome) => void,
+    own = false,
+  ): void {
+    if (!this.alive) return done({ status: 481, reason: null, ...NOTHING })
+    const how = method === 'UPDATE' && this.confirmed && !this.allows('UPDATE') ? 'INVITE' : method
+    this.#requests.modify(how, content, headers, done, own)
+  }
+
+  /** The ACK of the peer's 2xx, with the answer when its 2xx was the offer. */
+  ack(content: Content | null): void {
+    this.described(content)
+    this.#acks.send(content)
+  }
+
+  /** PRACK for the provisional response with this RSeq (RFC 3262 §4). */
+  prack(
+    rseq: number,
+    inviteSeq: number,
+    content: Content | null,
+    headers: readonly Header[],
+    done: (outcome: Outcome) => void,
+  ): void {
+    this.send('PRACK', content, [['RAck', `${rseq} ${inviteSeq} INVITE`], ...headers], done)
+  }
+
+  /** Any other request of ours. */
+  send(
+    method: string,
+    content: Content | null,
+    headers: readonly Header[],
+    done: (outcome: Outcome) => void,
+  ): void {
+    if (!this.alive) return done({ status: 481, reason: null, ...NOTHING })
+    this.#requests.send(method, content, headers, done)
+  }
+
+  /** Ends the session from our side. Nothing when it is over or on its way there. */
+  hangup(headers: readonly Header[]): void {
+    if (this.#state === 'early') return this.abandon()
+    if (this.#state !== 'confirmed') return
+    this.#told = true
+    this.#leave(headers)
+  }
+
+  // ── Transactions and timers ─────────────────────────────────────────────────────────────────────────────────────
+
+  onResponse(ref: number, response: Response): void {
+    this.#requests.onResponse(ref, response)
+    this.#settle()
+  }
+
+  onFailed(ref: number, reason: 'timeout' | 'transport' | 'unroutable', status: number): void {
+    this.#requests.onFailed(ref, reason, status)
+    this.#settle()
+  }
+
+  onTransactionOver(ref: number): void {
+    this.#requests.over(ref)
+    this.#settle()
+  }
+
+  get engaged(): boolean {
+    return this.#asked !== null || this.#unacked?.offered === true
+  }
+
+  byeOver(): void {
+    this.#finish()
+  }
+
+  peerGone(status: number): void {
+    this.#die('error', [], status !== 481)
+  }
+
+  timerFired(timer: TimerName): void {
+    switch (timer) {
+      case 'repeat':
+        return this.#unacked?.repeat()
+      case 'unacked':
+        return this.#neverAcked()
+      case 'reliable':
+        return this.reliable.repeat()
+      case 'refresh':
+        return this.#refresh()
+      case 'expire':
+        return this.#die('timeout', [['Reason', 'SIP;cause=408;text="Session expired"']])
+      case 'glare':
+        return this.#requests.again()
+      case 'unpracked':
+        this.reliable.abandon()
+        return this.#user.onHangup(this, 'timeout', [])
+      case 'answer':
+    }
+  }
+
+  /** RFC 4028 §10. What becomes of it is told by the `expire` timer, which its 2xx starts anew. */
+  #refresh(): void {
+    if (!this.confirmed) return
+    const update = this.allows('UPDATE') && this.#allows !== null
+    const content = update ? null : this.#localSdp
+    this.modify(
+      update ? 'UPDATE' : 'INVITE',
+      content,
+      [],
+      (outcome) => this.#refreshed(outcome, content),
+      true,
+    )
+  }
+
+  #refreshed(outcome: Outcome, content: Content | null): void {
+    // It was asked without a description, and has offered one: nothing has changed, but the ACK must say something.
+    if (outcome.status < 300 && content === null && outcome.content !== null) this.ack(this.#localSdp)
+  }
+
+  #neverAcked(): void {
+    this.#unacked?.stop()
+    this.#unacked = null
+    if (this.#farewell !== null) this.#sendBye(this.#farewell)
+    else this.#die('timeout', [['Reason', 'SIP;cause=408;text="No ACK"']])
+  }
+
+  /** Ends without anybody's asking for it. */
+  #die(by: EndedBy, headers: readonly Header[], bye = true): void {
+    if (this.#state !== 'confirmed') return
+    if (bye) this.#leave(headers)
+    else this.#state = 'ending'
+    this.#tell(by, headers)
+    if (!bye) this.#finish()
+  }
+
+  #leave(headers: readonly Header[]): void {
+    this.#state = 'ending'
+    this.#close()
+    if (this.#unacked !== null) this.#farewell = headers
+    else this.#sendBye(headers)
+  }
+
+  #sendBye(headers: readonly Header[]): void {
+    this.#farewell = null
+    this.#acks.flush()
+    this.#requests.send('BYE', null, headers, null)
+  }
+
+  /** The dialog is gone. */
+  #finish(): void {
+    if (this.#state === 'over') return
+    this.#state = 'over'
+    this.#unacked?.stop()
+    this.#unacked = null
+    this.#acks.flush()
+    this.#close()
+    this.#settle()
+  }
+
+  /** What is under way will not come to anything. */
+  #close(): void {
+    this.#clock.stop()
+    this.reliable.abandon()
+    const asked = this.#asked
+    if (asked !== null) this.answer(asked, { status: 487, reason: null, ...NOTHING })
+    this.#requests.close()
+  }
+
+  #tell(by: EndedBy, headers: readonly Header[]): void {
+    if (this.#told) return
+    this.#told = true
+    this.#user.onHangup(this, by, headers)
+  }
+
+  #settle(): void {
+    if (this.over) this.#user.onOver(this)
+  }
+
+  #ask(request: Request, transaction: number): Ask {
+    return new Ask(request, transaction, payloadOf(request))
+  }
+
+  #reply(request: Request, transaction: number, status: number, headers: readonly Header[] = []): void {
+    const response = this.#build(request, { status, reason: null, content: null, headers })
+    this.#out({ do: 'respond', transaction, response })
+  }
+
+  #build(request: Request, { status, reason, content, headers }: Outcome): Response {
+    const response = buildResponse(request, status, {
+      toTag: this.dialog.localTag,
+      ...(reason === null ? {} : { reason }),
+    })
+    if (status < 300 && (TARGET_REFRESH.has(request.method) || request.method === 'OPTIONS')) {
+      addAbilities(response.headers)
+    }
+    put(response, content, headers)
+    return response
+  }
+}
