@@ -21,6 +21,8 @@ export interface Config {
     /** Timer C, seconds (RFC 3261 §16.6 step 11). */
     readonly timer_c_secs: number
   }
+  readonly gateway: { readonly groups: readonly GatewayGroupConfig[] }
+  readonly cache: readonly CacheConfig[]
   readonly security: SecurityConfig
   readonly dns: DnsConfig
   readonly metrics: {
@@ -234,6 +236,46 @@ export interface DnsConfig {
   /** How long an answer serves past its end while no server answers. */
   readonly max_stale_secs: number
   readonly cache_size: number
+}
+
+export interface GatewayGroupConfig {
+  readonly name: string
+  readonly algorithm: 'weighted' | 'round_robin' | 'hash'
+  readonly probe: {
+    readonly enabled: boolean
+    readonly interval_secs: number
+    readonly timeout_secs: number
+    readonly failure_threshold: number
+    readonly success_threshold: number
+    readonly from_user: string
+  }
+  readonly circuit: {
+    /** Calls failed in a row; 0: never opens. */
+    readonly failures: number
+    readonly hold_secs: number
+    readonly max_hold_secs: number
+  }
+  readonly destinations: readonly GatewayDestinationConfig[]
+  readonly source_networks: readonly string[]
+  readonly reroute_causes: readonly (number | 'transport')[]
+}
+
+export interface GatewayDestinationConfig {
+  /** Unique in its group. */
+  readonly name: string
+  readonly uri: string
+  readonly address: Address | null
+  readonly transport: 'udp' | 'tcp' | 'tls' | 'ws' | 'wss' | null
+  readonly weight: number
+  readonly priority: number
+  readonly attrs: Readonly<Record<string, string>>
+}
+
+export interface CacheConfig {
+  readonly name: string
+  /** Lifetime of what is stored without one, seconds; null: none. */
+  readonly local_ttl_secs: number | null
+  readonly local_max_entries: number
 }
 
 export interface AdminConfig {

@@ -1,4 +1,6 @@
 import { isLoopback } from '../base/loopback.ts'
+import { cacheFaults } from './blocks/cache.ts'
+import { gatewayFaults } from './blocks/gateway.ts'
 import { listenFaults } from './cross-listen.ts'
 import { tlsFaults } from './cross-tls.ts'
 import { type KeyPath } from './fault.ts'
@@ -24,6 +26,8 @@ export function crossFaults(blocks: Partial<Blocks>): CrossFault[] {
     ...admin(blocks),
     ...cdr(blocks),
     ...hep(blocks),
+    ...gatewayFaults(blocks.gateway),
+    ...cacheFaults(blocks.cache),
     ...media(blocks),
   ]
 }

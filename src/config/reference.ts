@@ -6,7 +6,7 @@ export function referenceTables(): string {
   const root = supported()
   const top = Object.entries(root.properties ?? {})
   for (const [name, node] of top) {
-    const rows = node.properties ? leaves(name, node) : [row(name, node, false)]
+    const rows = node.properties ? leaves(name, node) : rowsOf(name, node, false)
     sections.push(
       [
         `### \`${name}\``,
@@ -27,9 +27,15 @@ function leaves(prefix: string, node: SchemaNode): string[] {
     const path = `${prefix}.${key}`
     if (child.properties)
       rows.push(`| \`${path}\` | block | | ${child.description ?? ''} |`, ...leaves(path, child))
-    else rows.push(row(path, child, node.required?.includes(key) ?? false))
+    else rows.push(...rowsOf(path, child, node.required?.includes(key) ?? false))
   }
   return rows
+}
+
+/** A key, and below a list of blocks the keys of one of them: `gateway.groups[].name`. */
+function rowsOf(path: string, node: SchemaNode, required: boolean): string[] {
+  const own = row(path, node, required)
+  return node.items?.properties ? [own, ...leaves(`${path}[]`, node.items)] : [own]
 }
 
 function row(path: string, node: SchemaNode, required: boolean): string {
@@ -43,7 +49,11 @@ function row(path: string, node: SchemaNode, required: boolean): string {
 }
 
 function valueOf(node: SchemaNode): string {
+  if (node.properties) return 'blocks'
   if (node.enum) return node.enum.map((v) => `\`${v}\``).join(', ')
+  const whole = node.anyOf?.find((n) => n.type === 'integer')
+  if (whole)
+    return `number, ${whole.minimum} to ${whole.maximum}, or \`${node.anyOf?.at(-1)?.enum?.join('`, `')}\``
   const duration = node.anyOf?.find((n) => n.type === 'number')
   if (duration) return `duration, ${duration.minimum}s to ${duration.maximum}s`
   if (node.anyOf) return 'address'

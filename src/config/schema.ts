@@ -2,6 +2,8 @@ import type { z } from 'zod'
 import { auth } from './blocks/auth.ts'
 import { security } from './blocks/security.ts'
 import { block, list, optionalBlock } from './block.ts'
+import { cache } from './blocks/cache.ts'
+import { gateway } from './blocks/gateway.ts'
 import { media } from './blocks/media.ts'
 import { nat } from './blocks/nat.ts'
 import { registrar } from './blocks/registrar.ts'
@@ -85,6 +87,8 @@ export const blocks = {
       'Timer C: longest time a forwarded INVITE may stay without a new provisional response.',
     ),
   }),
+  gateway,
+  cache,
   security,
   dns: dnsBlock,
   metrics: block('Prometheus metrics.', {

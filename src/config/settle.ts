@@ -4,6 +4,7 @@ import { STANDARD_MTU } from './blocks/listen.ts'
 import type {
   CdrConfig,
   Config,
+  GatewayGroupConfig,
   HepConfig,
   ListenAddress,
   ListenConfig,
@@ -33,6 +34,8 @@ export function settle(blocks: Blocks, file: string, env: Environment): Config {
     },
     nat: blocks.nat,
     transaction: blocks.transaction,
+    gateway: { groups: blocks.gateway.groups.map(gatewayGroup) },
+    cache: blocks.cache,
     security: blocks.security,
     dns: blocks.dns,
     metrics: blocks.metrics,
@@ -97,6 +100,12 @@ function pool(script: Blocks['script']): Pick<ScriptConfig, 'sync_pool_size' | '
   const cpus = Math.min(8, Math.max(2, availableParallelism()))
   const size = script.sync_pool_size ?? Math.min(cpus, script.sync_pool_max ?? cpus)
   return { sync_pool_size: size, sync_pool_max: script.sync_pool_max ?? Math.max(8, size * 4) }
+}
+
+/** A destination without a name is called after its group and its place in it. */
+function gatewayGroup(group: Blocks['gateway']['groups'][number]): GatewayGroupConfig {
+  const destinations = group.destinations.map((d, i) => ({ ...d, name: d.name ?? `${group.name}-${i + 1}` }))
+  return { ...group, destinations }
 }
 
 function cdr(given: Blocks['cdr'], absolute: (path: string) => string): CdrConfig {

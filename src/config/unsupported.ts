@@ -2,10 +2,8 @@ import type { KeyPath } from './fault.ts'
 
 /** Blocks and keys of the original's siphon.yaml that SIPhon does not act on yet. `*` is any position of a list. */
 const BLOCKS: readonly string[] = [
-  'gateway',
   'session_timer',
   'dialog',
-  'cache',
   'b2bua',
   'memory',
   'registrant',
@@ -52,6 +50,7 @@ const KEYS: readonly string[] = [
   'tracing.hep.error_log_interval',
   'server.server_header',
   'server.user_agent_header',
+  'cache.*.url',
   'log.file',
   'transaction.timeout_secs',
   'transaction.invite_timeout_secs',

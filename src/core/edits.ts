@@ -27,6 +27,9 @@ function apply(message: Request | Response, edit: Edit): void {
     case 'add':
       headers.append(edit[1], edit[2])
       break
+    case 'prepend':
+      headers.prepend(edit[1], edit[2])
+      break
     case 'remove':
       headers.remove(headerKey(edit[1]))
       break

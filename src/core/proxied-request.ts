@@ -6,9 +6,10 @@ import {
   type LocalFailure,
   upstreamOf,
 } from '../sip/proxy/best-response.ts'
-import { type ContextEffect, ResponseContext } from '../sip/proxy/response-context.ts'
+import { type ContextEffect, type MovesOn, ResponseContext } from '../sip/proxy/response-context.ts'
 import { breadthOf, shareBreadth } from '../sip/proxy/max-breadth.ts'
 import type { ClientTransaction, ClientUser } from '../stack/transaction-layer.ts'
+import { BranchWatch, rerouteCause } from './branch-watch.ts'
 import { causeOf } from './call-result.ts'
 import { replyOptions } from './decide.ts'
 import { editedRequest, editResponse } from './edits.ts'
@@ -45,6 +46,9 @@ class Branch implements ClientUser {
   readonly index: number
   uri: string | null
   readonly nextHop: string | null
+  /** The destination of a gateway group that it goes to. */
+  readonly gateway: string | null
+  watch: BranchWatch | null = null
   /** The registered contact that `uri` is. */
   contact: string | null
   /** Tried one after another when the flow before has failed, never beside it. */
@@ -63,10 +67,12 @@ class Branch implements ClientUser {
     uri: string | null,
     contact: string | null,
     nextHop: string | null,
+    gateway: string | null,
     breadth: number,
     listener: Listener,
   ) {
     this.index = index
+    this.gateway = gateway
     this.breadth = breadth
     this.uri = uri
     this.contact = contact
@@ -127,12 +133,23 @@ export class ProxiedRequest implements Branches, Listener {
     const share = (i: number): number => shares[i] ?? breadth
     const branches =
       verdict.do === 'relay'
-        ? [new Branch(first, null, null, verdict.target, breadth, this)]
+        ? [new Branch(first, null, null, verdict.target, verdict.gateway ?? null, breadth, this)]
         : this.#branchesTo(verdict, first, share)
     this.#branches = first === 0 ? branches : [...this.#branches, ...branches]
     const added = this.#branches.length - first
     if (added === 0) this.#exchange.reply(404, 'server')
-    else this.#perform(this.#context.add(added, verdict.do === 'fork' ? verdict.strategy : 'parallel'))
+    else {
+      const strategy = verdict.do === 'fork' ? verdict.strategy : 'parallel'
+      const named = strategy === 'sequential' && branches.some(({ gateway }) => gateway !== null)
+      this.#perform(
+        this.#context.add(added, strategy, named ? (...failure) => this.#movesOn(...failure) : null),
+      )
+    }
+  }
+
+  #movesOn(...[index, status, local]: Parameters<MovesOn>): boolean {
+    const gateway = this.#branches[index]?.gateway ?? null
+    return gateway === null || (this.#core.gateways?.movesOn(gateway, rerouteCause(status, local)) ?? true)
   }
 
   /** RFC 5627 §5.4: a request that goes by its Request-URI, which is a GRUU of ours, goes to the contacts behind it. */
@@ -148,15 +165,25 @@ export class ProxiedRequest implements Branches, Listener {
     }
   }
 
-  /** A branch for each target, but one for all flows of a device: it shall not ring twice (RFC 5626 §7). */
+  /**
+   * A branch for each target, but one for all flows of a device: it shall not ring twice (RFC 5626 §7). A gateway is a next
+   * hop for the request as it is; any other target becomes its Request-URI.
+   */
   #branchesTo(
-    { targets, contacts = [] }: Extract<Forwarding, { do: 'fork' }>,
+    { targets, contacts = [], gateways = [] }: Extract<Forwarding, { do: 'fork' }>,
     first: number,
     share: (i: number) => number,
   ): readonly Branch[] {
     const branches: Branch[] = []
     const devices = new Map<string, Branch>()
     targets.forEach((uri, i) => {
+      const index = first + branches.length
+      const breadth = share(branches.length)
+      const gateway = gateways[i] ?? null
+      if (gateway !== null) {
+        branches.push(new Branch(index, null, null, uri, gateway, breadth, this))
+        return
+      }
       const contact = contacts[i] ?? this.#core.referenceOf(uri, this.#exchange.request.uri)
       const device = contact === null ? null : this.#core.deviceOf(contact)
       const same = device === null ? undefined : devices.get(device)
@@ -164,7 +191,7 @@ export class ProxiedRequest implements Branches, Listener {
         same.alternates = [...same.alternates, { uri, contact }]
         return
       }
-      const branch = new Branch(first + branches.length, uri, contact, null, share(branches.length), this)
+      const branch = new Branch(index, uri, contact, null, null, breadth, this)
       branches.push(branch)
       if (device !== null) devices.set(device, branch)
     })
@@ -217,13 +244,17 @@ export class ProxiedRequest implements Branches, Listener {
         this.#slim()
         break
       case 'cancel':
-        if (branch.transaction === null) this.#perform(this.#context.failed(branch.index, 'cancelled'))
-        else branch.transaction.cancel()
+        branch.watch?.cancelled()
+        if (branch.transaction === null) {
+          branch.watch?.failed('cancelled')
+          this.#perform(this.#context.failed(branch.index, 'cancelled'))
+        } else branch.transaction.cancel()
         break
       case 'startTimerC':
         branch.timerC?.cancel()
         branch.timerC = this.#core.clock.startTimer(this.#core.timerCMs, () => {
           branch.timerC = null
+          branch.watch?.unanswered()
           this.#perform(this.#context.timerC(branch.index))
         })
         break
@@ -245,7 +276,9 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   #launch(branch: Branch): void {
-    const { uri, nextHop, contact, breadth } = branch
+    const { uri, nextHop, gateway, contact, breadth } = branch
+    const { gateways, clock } = this.#core
+    if (gateway !== null && gateways !== null) branch.watch = new BranchWatch(gateways, gateway, clock)
     const way = contact === null ? null : this.#core.wayTo(contact)
     const launch = { original: this.#original, uri, nextHop, way, breadth, exchange: this.#exchange }
     this.#core.launch(
@@ -254,8 +287,10 @@ export class ProxiedRequest implements Branches, Listener {
       () => this.#context.pending(branch.index),
       (result) => {
         if (typeof result !== 'number') branch.transaction = result
-        else if (!this.#tryNextFlow(branch, result))
+        else if (!this.#tryNextFlow(branch, result)) {
+          branch.watch?.failed('unroutable')
           this.#perform(this.#context.failed(branch.index, 'unroutable', result))
+        }
       },
     )
   }
@@ -285,6 +320,8 @@ export class ProxiedRequest implements Branches, Listener {
   }
 
   arrived(branch: Branch, response: Response | null, failure: LocalFailure): void {
+    if (response === null) branch.watch?.failed(failure)
+    else branch.watch?.received(response.status)
     if (!this.#asking && this.#arrivals === null) {
       this.#take(branch, response, failure)
       return

@@ -13,6 +13,7 @@ import type { ClientTransaction, ClientUser, TransactionLayer } from '../stack/t
 import type { Spine } from '../spine/spine.ts'
 import type { Flow, SentBy, Target, TransportPort } from '../stack/transport.ts'
 import type { Way, Ways } from './binding-ways.ts'
+import type { GatewayPort } from './branch-watch.ts'
 import { fits, needsItsConnection } from './connection-only.ts'
 import { editedRequest } from './edits.ts'
 import type { Exchange } from './exchange.ts'
@@ -52,6 +53,8 @@ export interface ProxyCoreOptions {
    */
   readonly flowFor: (uri: string, called?: string) => Flow | undefined
   readonly timerCMs?: number
+  /** Told what became of requests to gateways. */
+  readonly gateways?: GatewayPort
   /** Registered contacts; absent: every URI is only a URI. */
   readonly ways?: Ways
   /** Names for flows in Path and Record-Route; absent: none are named there. */
@@ -78,6 +81,7 @@ export class ProxyCore {
   readonly clock: Clock
   readonly router: Router
   readonly timerCMs: number
+  readonly gateways: GatewayPort | null
   readonly #o: ProxyCoreOptions
   readonly #memory: TargetMemory
   readonly #attemptMs: number
@@ -87,6 +91,7 @@ export class ProxyCore {
     this.#o = options
     this.clock = options.clock
     this.router = options.router
+    this.gateways = options.gateways ?? null
     this.timerCMs = options.timerCMs ?? DEFAULT_TIMER_C_MS
     const { attemptMs, avoidMs } = options.failover ?? DEFAULT_FAILOVER
     this.#attemptMs = attemptMs

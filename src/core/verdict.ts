@@ -8,14 +8,19 @@ import type { ScriptFailureReason } from '../spine/facts.ts'
  * All texts are binary text (a character a byte), ready to be put on the wire.
  */
 export type Verdict =
-  /** Forward; `target` null means the Request-URI (or the Route set). */
-  | { readonly do: 'relay'; readonly target: string | null }
+  /**
+   * Forward; `target` null means the Request-URI (or the Route set). `gateway` is the `memberKey` of the destination that
+   * the target is of, when it is one's.
+   */
+  | { readonly do: 'relay'; readonly target: string | null; readonly gateway?: string | null }
   | {
       readonly do: 'fork'
       readonly targets: readonly string[]
       /** Which registered contact each target is (`ContactView.reference`); null and absent: none. */
       readonly contacts?: readonly (string | null)[]
       readonly strategy: 'parallel' | 'sequential'
+      /** In the order of `targets`: those of gateways are next hops, and leave the Request-URI as it is. */
+      readonly gateways?: readonly (string | null)[]
     }
   | {
       readonly do: 'reply'
@@ -89,6 +94,8 @@ export interface ProgressVerdict {
 export type Edit =
   | readonly ['set', name: string, value: string]
   | readonly ['add', name: string, value: string]
+  /** Before those of the same name. */
+  | readonly ['prepend', name: string, value: string]
   | readonly ['remove', name: string]
   | readonly ['ruri', uri: string]
   | readonly ['body', body: string, contentType: string | null]

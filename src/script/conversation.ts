@@ -175,6 +175,10 @@ export type WorkerMessage =
 
 /** What the configuration says to the APIs of scripts; each adds its own key. */
 export interface HandlerSettings {
+  /** Networks that requests of each group of siphon.yaml come from, by its name. */
+  readonly gatewaySources?: Readonly<Record<string, readonly string[]>>
+  /** Names of the caches. */
+  readonly caches?: readonly string[]
   /** Absent in a server that has no users. */
   readonly auth?: AuthSettings
   /** Null: no media engine. */

@@ -140,11 +140,13 @@ export function writeDecision(batch: Batch, decision: Decision): void {
   batch.push(VERDICTS.indexOf(verdict.do))
   switch (verdict.do) {
     case 'relay':
-      batch.push(verdict.target)
+      batch.push(verdict.target, verdict.gateway ?? null)
       break
     case 'fork':
       batch.push(verdict.strategy, verdict.targets.length, ...verdict.targets)
-      for (let i = 0; i < verdict.targets.length; i++) batch.push(verdict.contacts?.[i] ?? null)
+      for (let i = 0; i < verdict.targets.length; i++) {
+        batch.push(verdict.contacts?.[i] ?? null, verdict.gateways?.[i] ?? null)
+      }
       break
     case 'reply':
       batch.push(verdict.code, verdict.reason, verdict.body, verdict.contentType, verdict.headers.length)
@@ -192,16 +194,28 @@ export function readDecision(reader: BatchReader): Decision {
 function readVerdict(reader: BatchReader): Verdict {
   const name = VERDICTS[reader.number()]
   switch (name) {
-    case 'relay':
-      return { do: 'relay', target: reader.text() }
+    case 'relay': {
+      const target = reader.text()
+      const gateway = reader.text()
+      return gateway === null ? { do: 'relay', target } : { do: 'relay', target, gateway }
+    }
     case 'fork': {
       const strategy = reader.string() === 'sequential' ? 'sequential' : 'parallel'
       const count = reader.number()
       const targets = Array.from({ length: count }, () => reader.string())
-      const contacts = Array.from({ length: count }, () => reader.text())
-      return contacts.some((contact) => contact !== null)
-        ? { do: 'fork', targets, contacts, strategy }
-        : { do: 'fork', targets, strategy }
+      const contacts: (string | null)[] = []
+      const gateways: (string | null)[] = []
+      for (let i = 0; i < count; i++) {
+        contacts.push(reader.text())
+        gateways.push(reader.text())
+      }
+      return {
+        do: 'fork',
+        targets,
+        ...(contacts.some((contact) => contact !== null) && { contacts }),
+        ...(gateways.some((gateway) => gateway !== null) && { gateways }),
+        strategy,
+      }
     }
     case 'reply': {
       const code = reader.number()
@@ -325,6 +339,8 @@ function readEdit(reader: BatchReader): Edit {
       return ['set', first, second ?? '']
     case 'add':
       return ['add', first, second ?? '']
+    case 'prepend':
+      return ['prepend', first, second ?? '']
     case 'remove':
       return ['remove', first]
     case 'ruri':

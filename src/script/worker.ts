@@ -33,6 +33,7 @@ connect({
   call: (service, ...args) => runtime.call(service, args),
   tell: (service, ...args) => runtime.tell(service, args),
   settings: start.settings,
+  generation: start.generation,
   metrics: writer,
 })
 

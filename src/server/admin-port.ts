@@ -85,6 +85,26 @@ export function adminPort(options: AdminPortOptions): AdminPort {
       }
     },
     liftBan: (ip) => link().ask('liftBan', ip),
+    gateways: async () =>
+      (await link().ask('gateways', null)).map((group) => ({
+        name: group.name,
+        algorithm: group.algorithm,
+        failure_threshold: group.failureThreshold,
+        destinations: group.destinations.map((d) => ({
+          name: d.name,
+          uri: decode(d.uri),
+          address: d.address,
+          healthy: d.state === 'up',
+          state: d.state,
+          consecutive_failures: d.checksMissed,
+          calls_failed: d.callsFailed,
+          weight: d.weight,
+          priority: d.priority,
+          attrs: Object.fromEntries(Object.entries(d.attrs).map(([k, v]) => [decode(k), decode(v)])),
+        })),
+      })),
+    markGateway: (group, destination, to) =>
+      link().ask('markGateway', { group, destination: encode(destination), to }),
     hangUp: async (id) => {
       const hungUp = await link().ask('hangUp', id)
       if (hungUp === null) return 'not_found'

@@ -1,4 +1,5 @@
 import type { Address } from '../base/address.ts'
+import type { GatewayGroupRow } from '../core/gateway/gateways.ts'
 import type { SecurityRules } from '../core/security/rules.ts'
 import type { FailoverTimes } from '../core/proxy-core.ts'
 import type { ContactRow } from '../core/registrar-core.ts'
@@ -13,6 +14,7 @@ import type { BindingRow } from '../spine/bindings.ts'
 import type { StreamProtocol } from '../net/accept.ts'
 import type { TlsMaterial } from '../net/tls.ts'
 import type { Batch } from './outbox.ts'
+import type { OutgoingStart } from './outgoing.ts'
 
 /** What the control thread and the engine thread say to each other. */
 
@@ -50,6 +52,9 @@ export interface EngineStart {
     readonly handlersPerWorker: number
   }
   readonly timerCMs: number
+  readonly outgoing: OutgoingStart
+  /** The value of User-Agent in requests of our own. */
+  readonly userAgent: string
   readonly security: SecurityRules
   readonly limits: TransportLimits
   readonly dns: DnsStart
@@ -101,6 +106,12 @@ export interface EngineLevels {
   readonly dnsCacheEntries: number
   readonly cdrSessions: number
   readonly registrations: number
+  /** Requests of our own that have no result yet. */
+  readonly ownRequestsPending: number
+  /** One-shot timers of the script. */
+  readonly scriptTimers: number
+  readonly caches: readonly { readonly name: string; readonly entries: number; readonly evicted: number }[]
+  readonly gateways: readonly { readonly group: string; readonly destination: string; readonly up: boolean }[]
   /** Null: no media engine. */
   readonly media: {
     readonly sessions: number
@@ -169,6 +180,12 @@ export interface Questions {
   }
   removeRegistration: { ask: string; answer: string | null }
   calls: { ask: PageRequest; answer: Rows<CallRow> }
+  gateways: { ask: null; answer: readonly GatewayGroupRow[] }
+  /** Answers with the destination's name, or which of the two is not there. */
+  markGateway: {
+    ask: { readonly group: string; readonly destination: string; readonly to: 'up' | 'down' }
+    answer: { readonly destination: string } | { readonly unknown: 'group' | 'destination' }
+  }
   bans: { ask: PageRequest; answer: Rows<BanRow> }
   /** An address or a source as `bans` shows it. The source whose ban was lifted; null when there was none. */
   liftBan: { ask: string; answer: string | null }

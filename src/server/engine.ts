@@ -43,6 +43,7 @@ import { openMediaSockets } from './media-sockets.ts'
 import { mediaServices } from './media-services.ts'
 import { createNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
+import { Outgoing } from './outgoing.ts'
 
 export interface EngineWorld {
   readonly clock: Clock
@@ -70,6 +71,7 @@ export class Engine {
   readonly #b2bua: B2buaCore
   #draining = false
   readonly #calls: CallTracker
+  readonly #outgoing: Outgoing
   readonly #media: MediaEngine | null
   readonly #guard: Guard
   readonly #dnsEntries: () => number
@@ -134,6 +136,19 @@ export class Engine {
     const layer = (): TransactionLayer => this.#transactions
     const transport = this.#transport
     const common = { clock, identifiers, spine, transport, layer, registrar: this.#registrar }
+    this.#outgoing = new Outgoing(
+      start.outgoing,
+      {
+        clock,
+        identifiers,
+        spine,
+        transport,
+        layer: () => this.#requests,
+        resolver: hops.nextHops,
+        userAgent: start.userAgent,
+      },
+      () => this.host.generation,
+    )
     this.#subscriptions = new RegSubscriptions({
       ...common,
       resolver: hops.nextHops,
@@ -146,6 +161,7 @@ export class Engine {
       ...(this.#media === null ? [] : mediaServices(this.#media)),
       ...banServices(this.#guard),
       ...registrarServices(this.#registrar),
+      ...this.#outgoing.services,
     ])
     this.host = new ScriptHost({
       clock,
@@ -177,6 +193,7 @@ export class Engine {
       ways: this.#registrar,
       flowTokens: this.#flowTokens,
       timerCMs: start.timerCMs,
+      gateways: this.#outgoing.gateways,
     })
     this.#b2bua = new B2buaCore({ ...shared, calls: this.#calls, chance: Math.random })
     for (const [name, service] of b2buaServices(this.#b2bua, () => this.#draining))
@@ -220,6 +237,7 @@ export class Engine {
     })
     attachMetricsTap(spine, writer, { transports: [...new Set(start.listeners.map((l) => l.protocol))] })
     const probe = startThreadProbe(writer, clock)
+    this.#outgoing.addGroups(start.outgoing.gateways)
     attachLogTap(spine, clock, (l) => outbox.line(l))
     if (start.trace) {
       const ownAddress = (path: Path): Address => this.#transport.advertised(path)
@@ -254,6 +272,7 @@ export class Engine {
         throw new Error(listenFault(`listen.${protocol}`, address, error), { cause: error })
       }
     }
+    this.#outgoing.startProbes()
     if (this.#media !== null) await openMediaSockets(this.#media)
     return addresses
   }
@@ -284,6 +303,8 @@ export class Engine {
       registration: (aor) => this.#registrar.contactsOf(aor),
       removeRegistration: (aor) => this.#registrar.remove(aor),
       calls: ({ cursor, limit }) => this.#callPage(cursor, limit),
+      gateways: () => this.#outgoing.gateways.rows(),
+      markGateway: ({ group, destination, to }) => this.#markGateway(group, destination, to),
       bans: ({ cursor, limit }) => this.#banPage(cursor, limit),
       liftBan: (ip) => (this.#guard.unban(ip) ? sourceOf(ip) : null),
       hangUp: (id) => (this.#calls.find(id) === undefined ? null : this.#b2bua.terminate(id)),
@@ -316,6 +337,8 @@ export class Engine {
 
   #levels(): EngineLevels {
     const { host } = this
+    const { gateways, requests, timers, caches } = this.#outgoing
+    timers.enter(host.generation)
     return {
       transactions: this.#transactions.counts,
       connections: this.#transport.connections,
@@ -326,6 +349,14 @@ export class Engine {
       dnsCacheEntries: this.#dnsEntries(),
       cdrSessions: this.#cdrSessions(),
       registrations: this.#registrar.registrations,
+      ownRequestsPending: requests.pending,
+      scriptTimers: timers.size,
+      caches: [...caches.values()].map(({ name, size, evicted }) => ({ name, entries: size, evicted })),
+      gateways: gateways
+        .rows()
+        .flatMap(({ name, destinations }) =>
+          destinations.map((d) => ({ group: name, destination: d.name, up: d.state === 'up' })),
+        ),
       media: this.#media && {
         sessions: this.#media.sessions,
         instances: this.#media.instances.map(({ name, state }) => [name, state === 'up']),
@@ -347,6 +378,13 @@ export class Engine {
     const { enabled, autoEmit } = this.#start.cdr
     if (!enabled) return 0
     return autoEmit ? this.#calls.records : this.#calls.requestedRecords
+  }
+
+  #markGateway(group: string, destination: string, to: 'up' | 'down'): Questions['markGateway']['answer'] {
+    const { gateways } = this.#outgoing
+    if (gateways.get(group) === undefined) return { unknown: 'group' }
+    const name = gateways.mark(group, destination, to)
+    return name === null ? { unknown: 'destination' } : { destination: name }
   }
 
   #callPage(cursor: string | null, limit: number): { rows: CallRow[]; next: string | null } {
@@ -384,6 +422,7 @@ export class Engine {
 
   async #stop(): Promise<null> {
     this.#dispatch.close()
+    this.#outgoing.close()
     this.#transactions.close()
     this.host.close()
     this.#subscriptions.close()

@@ -1,7 +1,9 @@
 import { processTime } from '../base/clock.ts'
 import { randomHex } from '../base/digest-hash.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
+import { sourcesOf } from '../core/gateway/group.ts'
 import type { AuthSettings } from '../script/auth/settings.ts'
+import { gatewaySettings } from './gateway-settings.ts'
 import { mediaProfiles } from './media-settings.ts'
 import type { HandlerSettings } from '../script/conversation.ts'
 import type { Secret } from '../sip/auth/digest.ts'
@@ -12,6 +14,10 @@ export function handlerSettings(config: Config): HandlerSettings {
   return {
     auth: authSettings(auth, domain.local),
     media: media && { profiles: Object.keys(mediaProfiles(media)), sdpName: media.sdp_name },
+    gatewaySources: Object.fromEntries(
+      config.gateway.groups.map((group) => [group.name, sourcesOf(gatewaySettings(group))]),
+    ),
+    caches: config.cache.map(({ name }) => name),
   }
 }
 

@@ -39,6 +39,11 @@ export function levelsOf(
     certificates,
     cdrRecords: sinks.flatMap((s) => CDR_OUTCOMES.map((outcome) => [s.sink, outcome, s[outcome]] as const)),
     cdrQueues: sinks.map((s) => [s.sink, s.queued] as const),
+    ownRequestsPending: engine?.ownRequestsPending ?? null,
+    scriptTimers: engine?.scriptTimers ?? null,
+    cacheEntries: engine?.caches.map((c) => [c.name, c.entries] as const) ?? null,
+    cacheEvictions: engine?.caches.map((c) => [c.name, c.evicted] as const) ?? null,
+    gateways: engine?.gateways.map((g) => [g.group, g.destination, g.up] as const) ?? null,
     hepPackets: hepPackets(hep),
     hepConnected: hep?.levels().connected ?? false,
     // Without a media engine there are none, and that is known; without the engine nothing is.

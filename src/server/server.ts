@@ -341,7 +341,7 @@ export class Server {
   }
 
   #startEngine(tls: TlsMaterial | null): Promise<void> {
-    const workerData = engineStart(this.#config, {
+    const workerData = engineStart(this.#config, this.#version, {
       metrics: this.#shared,
       trace: this.#ring,
       heartbeat: this.#heartbeat,

@@ -4,6 +4,7 @@ import type { TlsMaterial } from '../net/tls.ts'
 import type { MetricsShared } from '../metrics/shared.ts'
 import type { ListenerOptions } from '../stack/transport-layer.ts'
 import { securityRules, limits } from './security-settings.ts'
+import { gatewaySettings } from './gateway-settings.ts'
 import { mediaStart } from './media-settings.ts'
 import { readSystemNames } from '../net/dns/system.ts'
 import type { DnsStart, EngineStart } from './conversation.ts'
@@ -11,6 +12,7 @@ import type { DnsStart, EngineStart } from './conversation.ts'
 /** What the engine thread needs of the configuration, and the memory it shares. */
 export function engineStart(
   config: Config,
+  version: string,
   shared: {
     readonly metrics: MetricsShared
     readonly trace: SharedArrayBuffer | null
@@ -57,6 +59,15 @@ export function engineStart(
     limits: limits(config.security.limits),
     dns: dns(config.dns),
     timerCMs: config.transaction.timer_c_secs * 1000,
+    outgoing: {
+      gateways: config.gateway.groups.map(gatewaySettings),
+      caches: config.cache.map((c) => ({
+        name: c.name,
+        ttlMs: c.local_ttl_secs === null ? null : c.local_ttl_secs * 1000,
+        maxEntries: c.local_max_entries,
+      })),
+    },
+    userAgent: `SIPhon/${version}`,
     cdr: {
       enabled: cdr.enabled,
       autoEmit: cdr.auto_emit,

@@ -268,6 +268,31 @@ export interface ScriptFailed {
   readonly callId: string | null
 }
 
+/** A gateway of a group; `destination` is its name. */
+export interface GatewayNamed {
+  readonly group: string
+  readonly destination: string
+}
+
+/** Something that was sent to a gateway came to its end: `probe`, an OPTIONS of ours; `request`, one we forwarded. */
+export interface GatewayEnded extends GatewayNamed {
+  readonly what: 'probe' | 'request'
+  /** A `ProbeOutcome` or a `RequestResult`. */
+  readonly outcome: string
+}
+
+/** A gateway answered a forwarded request: the first response above 100. */
+export interface GatewayResponded extends GatewayNamed {
+  /** Milliseconds from the sending of the request. */
+  readonly ms: number
+}
+
+/** A request of our own (RFC 3261 §8.1) is over. */
+export interface OwnRequestEnded {
+  readonly purpose: 'probe' | 'script'
+  readonly outcome: 'answered' | 'timeout' | 'unreachable'
+}
+
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   /** The part of the server that speaks: `engine`, `script`, `registrar` … */

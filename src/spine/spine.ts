@@ -9,6 +9,9 @@ import type {
   DnsAsked,
   Dropped,
   FlowMoved,
+  GatewayEnded,
+  GatewayNamed,
+  GatewayResponded,
   HopFailedOver,
   HandshakeFailed,
   InviteUnacknowledged,
@@ -19,6 +22,7 @@ import type {
   MediaEngineMoved,
   MessageCrossed,
   MessageFaulted,
+  OwnRequestEnded,
   Notified,
   RegistrationChanged,
   Retransmitted,
@@ -53,6 +57,11 @@ export interface Spine {
   readonly scriptJobDone: Channel<ScriptJobDone>
   readonly scriptJobShed: Channel<ScriptJobShed>
   readonly scriptFailed: Channel<ScriptFailed>
+  /** A gateway was added: the series of it begin. */
+  readonly gatewayAdded: Channel<GatewayNamed>
+  readonly gatewayEnded: Channel<GatewayEnded>
+  readonly gatewayResponded: Channel<GatewayResponded>
+  readonly ownRequestEnded: Channel<OwnRequestEnded>
   readonly inviteUnacknowledged: Channel<InviteUnacknowledged>
   readonly dropped: Channel<Dropped>
   readonly banned: Channel<Banned>
@@ -86,6 +95,10 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     scriptJobDone: new Channel('scriptJobDone', onFault),
     scriptJobShed: new Channel('scriptJobShed', onFault),
     scriptFailed: new Channel('scriptFailed', onFault),
+    gatewayAdded: new Channel('gatewayAdded', onFault),
+    gatewayEnded: new Channel('gatewayEnded', onFault),
+    gatewayResponded: new Channel('gatewayResponded', onFault),
+    ownRequestEnded: new Channel('ownRequestEnded', onFault),
     inviteUnacknowledged: new Channel('inviteUnacknowledged', onFault),
     dropped: new Channel('dropped', onFault),
     banned: new Channel('banned', onFault),

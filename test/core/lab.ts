@@ -5,6 +5,7 @@ import { CallTracker } from '../../src/core/calls.ts'
 import { Dispatch } from '../../src/core/dispatch.ts'
 import { ProxyCore } from '../../src/core/proxy-core.ts'
 import { ProxyDialogs } from '../../src/core/proxy-dialogs.ts'
+import { Gateways } from '../../src/core/gateway/gateways.ts'
 import type { Decision, HandlerKind, Job, Outcome, Router, Verdict } from '../../src/core/verdict.ts'
 import { buildResponse, type ResponseOptions } from '../../src/sip/message/build.ts'
 import type { Message, Request, Response } from '../../src/sip/message/message.ts'
@@ -189,6 +190,7 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
     clock,
     ...(options.maxAgeMs === undefined ? {} : { maxAgeMs: options.maxAgeMs }),
   })
+  const gateways = new Gateways(clock, spine)
   const proxy: ProxyCore = new ProxyCore({
     clock,
     identifiers,
@@ -202,6 +204,7 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
       (answer) => void resolving.push(answer),
     ),
     flowFor: (uri) => registered.get(uri),
+    gateways,
     ...(options.timerCMs === undefined ? {} : { timerCMs: options.timerCMs }),
   })
   const b2bua = new B2buaCore({
@@ -303,6 +306,7 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
     dialogs,
     dispatch,
     layer,
+    gateways,
     run,
     receive,
     answer,

@@ -120,7 +120,7 @@ describe('alert rules', () => {
   it('each have a summary, a severity and a runbook page that exists', () => {
     const text = readFileSync(`${rules}/siphon.rules.yaml`, 'utf8')
     const alerts = text.split('- alert: ').slice(1)
-    assert.equal(alerts.length, 6)
+    assert.equal(alerts.length, 7)
     for (const alert of alerts) {
       assert.match(alert, /severity: (warning|critical)/)
       assert.match(alert, /summary: ["']/)

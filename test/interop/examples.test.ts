@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createSocket } from 'node:dgram'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +14,14 @@ import { missing, root, until } from '../support/programs.ts'
 import { RtpParty } from '../support/rtp.ts'
 import { startRtpengine } from '../support/rtpengine.ts'
 import { SipPeer } from '../support/sip-peer.ts'
-import { startSiphon, type Siphon, type SiphonOptions } from '../support/siphon.ts'
+import {
+  RawPhone,
+  requestText,
+  responseText,
+  startSiphon,
+  type Siphon,
+  type SiphonOptions,
+} from '../support/siphon.ts'
 import type { AnswerStep } from '../../src/cli/soft-call.ts'
 
 const ANSWERS = [
@@ -50,6 +58,21 @@ async function settles(siphon: Siphon, name: string, value: number): Promise<voi
   )
 }
 
+/** A gateway that refuses every call so. `invited`: Request-URIs of the INVITEs it got. */
+async function refusing(t: TestContext, status: string): Promise<{ port: number; invited: string[] }> {
+  const socket = createSocket('udp4')
+  t.after(() => socket.close())
+  const invited: string[] = []
+  socket.on('message', (bytes, { port }) => {
+    const text = bytes.toString('latin1')
+    if (!text.startsWith('INVITE ')) return
+    invited.push(text.split(' ')[1] ?? '')
+    socket.send(Buffer.from(responseText(text, status), 'latin1'), port, '127.0.0.1')
+  })
+  await new Promise<void>((done) => void socket.bind(0, '127.0.0.1', done))
+  return { port: socket.address().port, invited }
+}
+
 describe('examples', () => {
   it('each is run by this file', () => {
     const files = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'))
@@ -57,11 +80,46 @@ describe('examples', () => {
     const calls = ['attended-transfer.ts', 'carrier-failover.ts', 'click-to-dial.ts', 'sbc.ts']
     assert.deepEqual(files.filter((name) => !calls.includes(name)).sort(), [
       'authenticated-registrar.ts',
+      'gateway-failover.ts',
       'media-proxy.ts',
       'monitoring.ts',
       'proxy-registrar.ts',
       'timer.ts',
     ])
+  })
+
+  it('gateway-failover.ts: goes on to the next gateway for its sake only; their calls go to users', async (t) => {
+    const [full, busy] = [await refusing(t, '503 Full'), await refusing(t, '486 Busy Here')]
+    const siphon = await serve(t, {
+      script: 'gateway-failover.ts',
+      yaml: `gateway:
+  groups:
+    - name: carriers
+      probe: { enabled: false }
+      destinations:
+        - { name: full, uri: "sip:127.0.0.1:${full.port}", priority: 1 }
+        - { name: busy, uri: "sip:127.0.0.1:${busy.port}", priority: 2 }
+`,
+    })
+    const caller = await RawPhone.open('127.0.0.2')
+    t.after(() => caller.close())
+    const ask = (): Promise<number> =>
+      caller.ask(requestText('INVITE', 'sip:+4930123@carrier.example'), siphon.sip)
+    assert.equal(await ask(), 486)
+    const uris = [full, busy].map(({ invited }) => [...new Set(invited)])
+    assert.deepEqual(uris, [['sip:+4930123@carrier.example'], ['sip:+4930123@carrier.example']])
+
+    await phone(t, siphon, 'bob', ANSWERS)
+    const carrier = await openPhone('carrier', 'example.com', siphon.sip)
+    t.after(() => carrier.close())
+    const call = await carrier.call('sip:bob@example.com', 'answered')
+    call.bye()
+
+    for (const name of ['full', 'busy']) {
+      await siphon.admin(`/admin/gateways/carriers/${name}/down`, { method: 'POST' })
+    }
+    assert.equal(await ask(), 503)
+    await settles(siphon, 'calls_without_gateway_total', 1)
   })
 
   it('proxy-registrar.ts: registers phones, rings all of a user, refuses the rest', async (t) => {

@@ -64,6 +64,7 @@ function play(
     },
     settings: { media: { profiles: ['rtp_passthrough', 'srtp_to_rtp'], sdpName } },
     metrics: undefined as never,
+    generation: 1,
   })
   return asked
 }

@@ -24,6 +24,14 @@ export interface AdminPort {
   bans(page: PageRequest): Promise<Page<BannedSource>>
   /** `ip`: an address or a source as `bans` names it. The source that may send again; null when it was not banned. */
   liftBan(ip: string): Promise<string | null>
+  /** Every group of gateways with its destinations. */
+  gateways(): Promise<readonly GatewayGroup[]>
+  /** By name or URI. A `down` holds until an `up`; `up` also forgets what probes and calls have said. */
+  markGateway(
+    group: string,
+    destination: string,
+    to: 'up' | 'down',
+  ): Promise<{ readonly destination: string } | { readonly unknown: 'group' | 'destination' }>
   /** `proxied`: a proxy is no party of the call and cannot end it. */
   hangUp(id: string): Promise<'hung_up' | 'not_found' | 'proxied'>
 }
@@ -76,6 +84,30 @@ export interface BannedSource {
   readonly score: number
   /** Messages and connections refused since. */
   readonly drops: number
+}
+
+export interface GatewayGroup {
+  readonly name: string
+  readonly algorithm: string
+  readonly failure_threshold: number
+  readonly destinations: readonly GatewayDestination[]
+}
+
+export interface GatewayDestination {
+  readonly name: string
+  readonly uri: string
+  /** `host:port` it is reached at, where that was given besides the URI. */
+  readonly address: string | null
+  /** Whether it may be chosen now. */
+  readonly healthy: boolean
+  readonly state: 'up' | 'manual_down' | 'held' | 'probes_failed' | 'circuit_open'
+  /** Probes missed in a row. */
+  readonly consecutive_failures: number
+  /** Calls failed in a row. */
+  readonly calls_failed: number
+  readonly weight: number
+  readonly priority: number
+  readonly attrs: Readonly<Record<string, string>>
 }
 
 export interface LiveCall {

@@ -174,6 +174,34 @@ export function addRoutes(
       return { status: 'lifted' as const, ip }
     },
   )
+  app.get(
+    '/admin/gateways',
+    {
+      schema: {
+        summary: 'Groups of gateways and the health of their destinations',
+        ...reads,
+        response: { 200: z.array(schemas.gatewayGroup), 503: problem },
+      },
+    },
+    async (_req, reply) => reply.send(await inTime(port.gateways())),
+  )
+  api.post(
+    '/admin/gateways/:group/:destination/:to',
+    {
+      schema: {
+        summary: 'Take a destination out until it is put back, whatever probes say; or put it back',
+        ...writes,
+        params: schemas.gatewayParameter,
+        response: { 200: schemas.marked, 401: problem, 404: problem, 503: problem },
+      },
+    },
+    async (req) => {
+      const { group, destination, to } = req.params
+      const done = await inTime(port.markGateway(group, destination, to))
+      if ('unknown' in done) throw new ProblemError(404, `There is no such ${done.unknown}.`)
+      return { status: to, group, destination: done.destination }
+    },
+  )
   api.get('/admin/openapi.json', { schema: { hide: true } }, (_req, reply) =>
     reply
       .type('application/json')

@@ -49,6 +49,37 @@ export const ban = z.object({
 
 export const lifted = z.object({ status: z.literal('lifted'), ip: z.string() })
 
+export const gatewayGroup = z.object({
+  name: z.string(),
+  algorithm: z.string(),
+  failure_threshold: z.int().meta({ description: 'Probes missed in a row that mark a destination down.' }),
+  destinations: z
+    .array(
+      z.object({
+        name: z.string(),
+        uri: z.string(),
+        address: z
+          .string()
+          .nullable()
+          .meta({ description: 'Where it is reached, when not where uri leads.' }),
+        healthy: z.boolean().meta({ description: 'May be chosen now.' }),
+        state: z.enum(['up', 'manual_down', 'held', 'probes_failed', 'circuit_open']),
+        consecutive_failures: z.int().min(0).meta({ description: 'Probes missed in a row.' }),
+        calls_failed: z.int().min(0).meta({ description: 'Calls failed in a row.' }),
+        weight: z.int(),
+        priority: z.int(),
+        attrs: z.record(z.string(), z.string()),
+      }),
+    )
+    .readonly(),
+})
+
+export const marked = z.object({
+  status: z.enum(['up', 'down']),
+  group: z.string(),
+  destination: z.string(),
+})
+
 export const problem = z
   .object({ type: z.string(), title: z.string(), status: z.int(), detail: z.string() })
   .meta({ description: 'RFC 9457.' })
@@ -75,6 +106,12 @@ export const aorParameter = z.object({
 
 export const ipParameter = z.object({
   ip: z.string().min(2).max(64).meta({ description: 'IP address; of an IPv6 address, its /64 is meant.' }),
+})
+
+export const gatewayParameter = z.object({
+  group: z.string().min(1).max(64),
+  destination: z.string().min(1).max(1024).meta({ description: 'Its name, or its URI percent-encoded.' }),
+  to: z.enum(['up', 'down']),
 })
 
 export const idParameter = z.object({ id: z.string().min(1).max(512) })

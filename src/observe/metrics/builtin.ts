@@ -48,6 +48,13 @@ export interface Levels {
   readonly bannedIps: number | null
   readonly dnsCacheEntries: number | null
   readonly scriptGeneration: number | null
+  readonly ownRequestsPending: number | null
+  readonly scriptTimers: number | null
+  readonly cacheEntries: readonly (readonly [cache: string, entries: number])[] | null
+  /** Ever rising. */
+  readonly cacheEvictions: readonly (readonly [cache: string, evicted: number])[] | null
+  /** Every destination of every gateway group. */
+  readonly gateways: readonly (readonly [group: string, destination: string, up: boolean])[] | null
   /** Every sink configured × every outcome, 0 included; ever rising. */
   readonly cdrRecords: readonly (readonly [sink: string, outcome: string, records: number])[] | null
   readonly cdrQueues: readonly (readonly [sink: string, waiting: number])[] | null
@@ -138,6 +145,27 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
     'siphon_script_generation',
     'Script loads that took over since start: the first is 1',
     (l) => l.scriptGeneration,
+  )
+  gauge(
+    'siphon_uac_pending_requests',
+    'Requests of our own (probes, proxy.sendRequest) without a result yet',
+    (l) => l.ownRequestsPending,
+  )
+  gauge('siphon_script_timers', 'One-shot timers that the script has set', (l) => l.scriptTimers)
+  reader.gaugeFrom(
+    'siphon_gateway_up',
+    '1 while the gateway may be chosen, otherwise 0',
+    ['group', 'destination'],
+    () => labelled(levels()?.gateways, ([group, destination, up]) => [{ group, destination }, Number(up)]),
+  )
+  reader.gaugeFrom('siphon_cache_entries', 'Keys held in a cache of scripts', ['cache'], () =>
+    labelled(levels()?.cacheEntries, ([cache, entries]) => [{ cache }, entries]),
+  )
+  reader.counterFrom(
+    'siphon_cache_evictions_total',
+    'Keys that made room in a full cache before their time',
+    ['cache'],
+    () => labelled(levels()?.cacheEvictions, ([cache, evicted]) => [{ cache }, evicted]),
   )
   gauge('siphon_hep_connected', '1 while HEP packets can be sent, otherwise 0', (l) =>
     l.hepConnected === null ? null : Number(l.hepConnected),

@@ -5,6 +5,7 @@ import type { CallResult, ScriptFailureReason } from '../../spine/facts.ts'
 import { tapAuth } from './auth-tap.ts'
 import { tapSecurity } from './security-tap.ts'
 import type { Spine } from '../../spine/spine.ts'
+import { tapGateways } from './gateway-tap.ts'
 
 type Direction = 'in' | 'out'
 
@@ -115,6 +116,7 @@ export function attachMetricsTap(spine: Spine, writer: MetricsWriter, options: T
   tapCalls(spine, writer)
   tapLegs(spine, writer)
   tapScript(spine, writer)
+  tapGateways(spine, writer)
   tapAuth(spine, writer)
   tapMedia(spine, writer)
   tapSecurity(spine, writer, transports)

@@ -1,7 +1,9 @@
 /** What `import { … } from 'siphon'` gives a script. The only face of the server that scripts see. */
+export { cache } from './cache.ts'
 export { auth } from './auth.ts'
 export { b2bua } from './b2bua.ts'
 export { cdr } from './cdr.ts'
+export { gateway } from './gateway.ts'
 export { log } from './log.ts'
 export { metrics } from './metrics.ts'
 export { proxy } from './proxy.ts'
@@ -12,6 +14,7 @@ export { security } from './security.ts'
 export type { SaveOptions } from './registrar.ts'
 export { ScriptError } from './script-error.ts'
 export { timer } from './timer.ts'
+export type { CacheOptions } from './cache.ts'
 export type { Allowed, Authenticated, DigestAlgorithm, DigestOptions, RequireOptions } from './auth.ts'
 export type {
   CallFailureHandler,
@@ -33,6 +36,8 @@ export type {
   SessionTimerOptions,
 } from './call.ts'
 export type { Contact } from './contact.ts'
+export type { Destination } from './destination.ts'
+export type { GroupOptions, NewDestination, SelectOptions } from './gateway.ts'
 export type { Fields } from './log.ts'
 export type { CancelHandler, FailureHandler, ReplyHandler, RequestHandler } from './proxy.ts'
 export type { Reply } from './reply.ts'
@@ -51,6 +56,7 @@ export type {
 } from './rtpengine.ts'
 export type { Codec, Direction, Origin, Sdp, SdpCarrier, SdpMedia } from './sdp.ts'
 export type { ForkOptions, ForwardedRequest, ReplyOptions, ScriptRequest } from './request.ts'
-export type { TimerOptions } from './timer.ts'
+export type { ReceivedReply, SendRequestOptions } from './send-request.ts'
+export type { TimerHandle, TimerOptions } from './timer.ts'
 export type { Verdict } from './verdict.ts'
 export type { Counter, Gauge, Histogram, HistogramOptions, LabelOptions } from '../../metrics/writer.ts'

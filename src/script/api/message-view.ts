@@ -109,6 +109,37 @@ export abstract class MessageView {
     return true
   }
 
+  /** Sets the field unless the message has one of this name. @returns whether it was set. Throws as `setHeader` does. */
+  ensureHeader(name: string, value: string | number): boolean {
+    if (this.hasHeader(headerName(name))) return false
+    this.setHeader(name, value)
+    return true
+  }
+
+  /**
+   * Removes every field whose name begins with `prefix`, in any case: `X-Internal-`. @returns how many fields there were.
+   * Throws as `removeHeader` does, when a field that only the server writes is among them; then nothing is removed.
+   */
+  removeHeadersMatching(prefix: string): number {
+    const start = headerName(prefix).toLowerCase()
+    const found = this.#message.headers.fields.filter(({ key }) => key.startsWith(start))
+    const names = [...new Set(found.map(({ key }) => key))]
+    for (const key of names) writable(key, this.#message.headers.first(key), null)
+    for (const key of names) this.removeHeader(key)
+    return found.length
+  }
+
+  /** Takes one value out of a comma-separated list such as Supported or Allow, in any case. @returns whether it was there */
+  removeFromHeaderList(name: string, value: string): boolean {
+    const wanted = String(value).trim().toLowerCase()
+    const items = this.getHeaders(name).flatMap((line) => line.split(',').map((item) => item.trim()))
+    const kept = items.filter((item) => item.toLowerCase() !== wanted)
+    if (kept.length === items.length) return false
+    if (kept.length === 0) this.removeHeader(name)
+    else this.setHeader(name, kept.join(', '))
+    return true
+  }
+
   /**
    * Replaces the body. Content-Length follows by itself.
    * @param contentType needed when the message had no body; kept when not given
@@ -129,6 +160,13 @@ export abstract class MessageView {
     const text = headerValue(key, value)
     writable(key, this.#message.headers.first(headerKey(key)), text)
     return { key, text }
+  }
+
+  /** @internal For verbs that change a field in a way of their own; `value` is binary text that has been checked. */
+  protected put(how: 'set' | 'prepend', name: string, value: string): void {
+    this.#edit([how, name, value])
+    if (how === 'set') this.#message.headers.set(name, value)
+    else this.#message.headers.prepend(name, value)
   }
 
   #edit(edit: Edit): void {

@@ -3,7 +3,9 @@ import type { ForwardedRequest, ScriptRequest } from './request.ts'
 import type { Reply } from './reply.ts'
 import type { RunKind } from '../conversation.ts'
 import { show } from './checks.ts'
+import { memoryUsedPct, rateLimit, sanityCheck } from './guards.ts'
 import { ScriptError } from './script-error.ts'
+import { sendRequest } from './send-request.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Decides a request by returning a verdict; every path must return one. */
@@ -30,6 +32,31 @@ export const proxy = {
 
   /** Declares a handler for INVITEs that are cancelled before their final response. */
   onCancel: declare<CancelHandler>('cancel', 'onCancel'),
+
+  /**
+   * Sends a request of our own outside of any dialog (RFC 3261 §8.1), with a Call-ID, tag, CSeq and Via of its own, and waits
+   * for its final response: null when none comes in time, or there is no way to it. INVITE is refused: an answered one is a
+   * call, and calls are `b2bua.originate`'s.
+   * @throws ScriptError for what cannot be sent, and when 10,000 are under way
+   */
+  sendRequest,
+
+  /**
+   * Counts the request against its source address, and tells whether there were at most `max` in the last `windowSecs`
+   * (above 0 to 86,400 s). All workers count together. What is beyond counts too, so a source that does not stop stays out.
+   * Two counters a source stand for the window: a steady rate is counted right but for one, a burst as if it had been spread evenly. `await` it: a promise is always true.
+   */
+  rateLimit,
+
+  /**
+   * Whether the request has what RFC 3261 §8.1.1 demands: Via, From with a tag, To, Call-ID, a CSeq of its method,
+   * Max-Forwards above 0, a Content-Length that fits. The server has refused what it cannot process before any handler runs;
+   * this also finds what it tolerates, such as a From without a tag.
+   */
+  sanityCheck,
+
+  /** Resident memory of the whole process in percent of what it may have (container limit, else the machine's), 0 … 100. */
+  memoryUsedPct,
 }
 
 interface Declare<Handler> {

@@ -11,6 +11,11 @@ class Registry {
   readonly timers: TimerInfo[] = []
   #sealed = false
 
+  /** The script has loaded: handlers run, and the engine can be asked. */
+  get sealed(): boolean {
+    return this.#sealed
+  }
+
   /** @param name as in `onRequest(INVITE)` */
   add(kind: RunKind, methods: readonly string[] | null, name: string, run: AnyHandler): number {
     if (this.#sealed)

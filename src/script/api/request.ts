@@ -7,8 +7,12 @@ import { formatNameAddr, parseNameAddr } from '../../sip/message/name-addr.ts'
 import { formatUri, isSipUri, parseUri, type SipUri } from '../../sip/message/uri.ts'
 import { finalStatus, headerName, headerValue, reasonText, show, target, writable } from './checks.ts'
 import type { Contact } from './contact.ts'
+import { Destination } from './destination.ts'
+import { gateway } from './gateway.ts'
+import { inNetworks } from './guards.ts'
 import { Demands } from './demands.ts'
 import { bodyText, MessageView } from './message-view.ts'
+import * as rewrite from './rewrite.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
 import { Verdict } from './verdict.ts'
@@ -167,20 +171,25 @@ export class ScriptRequest extends MessageView {
 
   /**
    * Forward the request (§16.6).
-   * @param to a SIP URI to send it to, without changing the Request-URI; when not given, the Route set or the Request-URI
-   * decides. A contact of `registrar.lookup` becomes the Request-URI and is reached as it registered: by its Path, its flow.
+   * @param to a SIP URI or a destination of a gateway group to send it to, without changing the Request-URI; when not given,
+   * the Route set or the Request-URI decides. A contact of `registrar.lookup` becomes the Request-URI and is reached as it
+   * registered: by its Path, its flow.
    */
-  relay(to?: string | Contact): Verdict {
+  relay(to?: string | Contact | Destination): Verdict {
+    const route = Destination.routeOf(to)
+    if (route !== undefined) return new Verdict({ do: 'relay', target: route.hop, gateway: route.key })
     if (typeof to === 'object') return this.fork([to])
     return new Verdict({ do: 'relay', target: to === undefined ? null : target(to, 'relay') })
   }
 
   /**
-   * Forward the request to several targets, each of which becomes its Request-URI (§16.7 chooses the answer). Contacts of
-   * `registrar.lookup` are reached as they registered, by Path and flow; of several flows of one device the first is
-   * tried, and the next when that one has failed (RFC 5626 §7), so that no device rings twice.
+   * Forward the request to several targets (§16.7 chooses the answer). A URI or contact becomes the Request-URI; a
+   * destination of a gateway group is the next hop of the request as it is. Contacts of `registrar.lookup` are reached as
+   * they registered, by Path and flow; of several flows of one device the first is tried, and the next when that one has
+   * failed (RFC 5626 §7), so that no device rings twice. A sequential fork goes on from a gateway's destination only after a
+   * failure that its group's `reroute_causes` name, and from any other target after every one below 600.
    */
-  fork(targets: readonly (string | Contact)[], options: ForkOptions = {}): Verdict {
+  fork(targets: readonly (string | Contact | Destination)[], options: ForkOptions = {}): Verdict {
     if (!Array.isArray(targets) || targets.length === 0) {
       throw new ScriptError('fork needs at least one target: reply(404) or reply(480) when there is none')
     }
@@ -188,12 +197,24 @@ export class ScriptRequest extends MessageView {
     if (strategy !== 'parallel' && strategy !== 'sequential') {
       throw new ScriptError(`${show(strategy)} is not a strategy: 'parallel' or 'sequential'`)
     }
-    const uris = targets.map((t: string | Contact) => target(typeof t === 'string' ? t : t.uri, 'fork'))
-    const contacts = targets.map((t: string | Contact) =>
-      typeof t === 'string' ? null : (t.reference ?? null),
-    )
-    const named = contacts.some((contact) => contact !== null) ? { contacts } : {}
-    return new Verdict({ do: 'fork', targets: uris, ...named, strategy })
+    const uris: string[] = []
+    const contacts: (string | null)[] = []
+    const gateways: (string | null)[] = []
+    for (const to of targets as readonly (string | Contact | Destination)[]) {
+      const route = Destination.routeOf(to)
+      uris.push(route?.hop ?? target(typeof to === 'string' ? to : to.uri, 'fork'))
+      contacts.push(
+        route !== undefined || typeof to === 'string' ? null : ((to as Contact).reference ?? null),
+      )
+      gateways.push(route?.key ?? null)
+    }
+    return new Verdict({
+      do: 'fork',
+      targets: uris,
+      ...(contacts.some((contact) => contact !== null) && { contacts }),
+      ...(gateways.some((key) => key !== null) && { gateways }),
+      strategy,
+    })
   }
 
   /** Leave the decision to the next matching handler, in order of declaration. */
@@ -277,6 +298,68 @@ export class ScriptRequest extends MessageView {
     this.#setUri(checkedUri({ ...uri, host: parsed.value.host, port }, 'setRuriHost'))
   }
 
+  /** Whether the request came from one of these networks: `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`. */
+  sourceIpIn(networks: readonly string[]): boolean {
+    return inNetworks(this.sourceIp, networks)
+  }
+
+  /** Whether the request came from an address of this gateway group. @see gateway.containsSource */
+  fromGateway(group: string): boolean {
+    return gateway.containsSource(group, this.sourceIp)
+  }
+
+  /**
+   * Replaces the URI in From; display name and tag stay. Dialogs are matched by tags (RFC 3261 §12), so this breaks none that
+   * follows the RFC; but the caller gets the new URI back in responses, and phones of RFC 2543 compare it.
+   */
+  setFromUri(uri: string): void {
+    this.put('set', 'From', rewrite.withUri('From', this.#request.headers.first('from'), uri, 'setFromUri'))
+  }
+
+  /** Replaces the URI in To, as `setFromUri` does in From. The Request-URI is another thing: `setRuri`. */
+  setToUri(uri: string): void {
+    this.put('set', 'To', rewrite.withUri('To', this.#request.headers.first('to'), uri, 'setToUri'))
+  }
+
+  /** Replaces the display name in From; null or '' removes it. */
+  setFromDisplay(display: string | null): void {
+    const from = this.#request.headers.first('from')
+    this.put('set', 'From', rewrite.withDisplay('From', from, display, 'setFromDisplay'))
+  }
+
+  /** Replaces the display name in To; null or '' removes it. */
+  setToDisplay(display: string | null): void {
+    const to = this.#request.headers.first('to')
+    this.put('set', 'To', rewrite.withDisplay('To', to, display, 'setToDisplay'))
+  }
+
+  /** Replaces the URI in Contact, its parameters excepted. @throws ScriptError when there is not exactly one */
+  setContactUri(uri: string): void {
+    this.put(
+      'set',
+      'Contact',
+      rewrite.withUri('Contact', this.#contact('setContactUri'), uri, 'setContactUri'),
+    )
+  }
+
+  /** Replaces the user part in Contact. @throws ScriptError when there is not exactly one */
+  setContactUser(user: string): void {
+    const contact = this.#contact('setContactUser')
+    this.put('set', 'Contact', rewrite.withUser('Contact', contact, user, 'setContactUser'))
+  }
+
+  /** Makes the request pass a proxy first: adds a Route before the others (§16.6 step 6). `lr` is added when it is missing. */
+  prependRoute(uri: string): void {
+    this.put('prepend', 'Route', rewrite.routeTo(uri))
+  }
+
+  #contact(verb: string): string | undefined {
+    if (this.#request.headers.count('contact') > 1) {
+      throw new ScriptError(`${verb}: the message has no single Contact to change`)
+    }
+    return this.#request.headers.first('contact')
+  }
+
   /** @internal The script's own fields for the call's record. */
   addToRecord(extra: Readonly<Record<string, unknown>>): void {
     this.#cdr = { ...this.#cdr, ...extra }
@@ -341,6 +424,16 @@ export type ForwardedRequest = Omit<
   | 'setRuri'
   | 'setRuriUser'
   | 'setRuriHost'
+  | 'ensureHeader'
+  | 'removeHeadersMatching'
+  | 'removeFromHeaderList'
+  | 'setFromUri'
+  | 'setToUri'
+  | 'setFromDisplay'
+  | 'setToDisplay'
+  | 'setContactUri'
+  | 'setContactUser'
+  | 'prependRoute'
   | 'demands'
   | 'proven'
   | 'received'

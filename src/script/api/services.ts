@@ -17,6 +17,8 @@ export interface Services {
   /** As `call`, for what needs no answer: nobody waits, and a refusal is a fault of ours. */
   readonly tell: (service: string, ...args: Item[]) => void
   readonly settings: HandlerSettings
+  /** Of the script that this thread runs; counts up with every reload. */
+  readonly generation: number
   readonly metrics: MetricsWriter
 }
 

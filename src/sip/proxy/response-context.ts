@@ -20,6 +20,9 @@ interface Branch {
   unanswered: boolean
 }
 
+/** Whether the next target of a sequential fork is tried after this branch's failure. */
+export type MovesOn = (branch: number, status: number, local: LocalFailure | null) => boolean
+
 const NOTHING: readonly ContextEffect[] = []
 const NONE: readonly Failure[] = []
 const LOCAL_STATUS: Readonly<Record<LocalFailure, number>> = {
@@ -44,6 +47,7 @@ export class ResponseContext {
   #branches: readonly Branch[] = []
   #failures: readonly Failure[] = NONE
   #cancelled = false
+  #movesOn: MovesOn | null = null
   /** A final response went up. Only further 2xx to an INVITE may follow. */
   #final = false
 
@@ -68,9 +72,17 @@ export class ResponseContext {
     return isPending(branch) && !branch.cancelled && !branch.unanswered
   }
 
-  /** More targets: branches numbered on from the last. Sequential ones are tried one after another. */
-  add(count: number, strategy: 'parallel' | 'sequential'): readonly ContextEffect[] {
+  /**
+   * More targets: branches numbered on from the last. Sequential ones are tried one after another.
+   * @param movesOn asked after each failure below 600; without it every one leads on
+   */
+  add(
+    count: number,
+    strategy: 'parallel' | 'sequential',
+    movesOn: MovesOn | null = null,
+  ): readonly ContextEffect[] {
     this.#failures = NONE
+    this.#movesOn = movesOn
     const effects: ContextEffect[] = []
     const first = this.#branches.length
     const added = count === 1 ? [waiting()] : Array.from({ length: count }, waiting)
@@ -166,6 +178,7 @@ export class ResponseContext {
     this.#failures = [...this.#failures, { branch: index, status, response, local }]
     // A 6xx is for all: nobody else is asked, but it waits for those who were (§16.7 step 5).
     if (status >= 600) effects.push(...this.#cancelOthers(index))
+    else if (this.#movesOn?.(index, status, local) === false) this.#skipWaiting()
     if (this.#branches.some(isPending)) return effects
     const next = this.#branches.findIndex(({ state }) => state === 'waiting')
     if (next >= 0) {
@@ -183,6 +196,10 @@ export class ResponseContext {
     branch.state = 'trying'
     if (this.#invite) effects.push({ do: 'startTimerC', branch: index })
     effects.push({ do: 'try', branch: index })
+  }
+
+  #skipWaiting(): void {
+    for (const branch of this.#branches) if (branch.state === 'waiting') branch.state = 'skipped'
   }
 
   #cancelOthers(but: number): readonly ContextEffect[] {

@@ -1,6 +1,7 @@
 import type {
   AdminPort,
   BannedSource,
+  GatewayGroup,
   LiveCall,
   Page,
   PageRequest,
@@ -52,6 +53,28 @@ export class FakePort implements AdminPort {
       drops: 17,
     },
   ]
+  readonly gateways_: GatewayGroup[] = [
+    {
+      name: 'carriers',
+      algorithm: 'weighted',
+      failure_threshold: 3,
+      destinations: [
+        {
+          name: 'gw1',
+          uri: 'sip:gw1.example.net',
+          address: null,
+          healthy: true,
+          state: 'up',
+          consecutive_failures: 0,
+          calls_failed: 0,
+          weight: 2,
+          priority: 1,
+          attrs: { region: 'eu' },
+        },
+      ],
+    },
+  ]
+  readonly marked: string[] = []
   tickedMsAgo = 5
   state: 'starting' | 'ready' | 'draining' = 'ready'
   readonly asked: PageRequest[] = []
@@ -88,6 +111,18 @@ export class FakePort implements AdminPort {
     const found = this.bans_.find((b) => b.ip === ip)
     this.bans_ = this.bans_.filter((b) => b !== found)
     return Promise.resolve(found?.ip ?? null)
+  }
+  gateways() {
+    return Promise.resolve(this.gateways_)
+  }
+  markGateway(group: string, destination: string, to: 'up' | 'down') {
+    const found = this.gateways_.find(({ name }) => name === group)
+    if (found === undefined) return Promise.resolve({ unknown: 'group' as const })
+    if (!found.destinations.some(({ name }) => name === destination)) {
+      return Promise.resolve({ unknown: 'destination' as const })
+    }
+    this.marked.push(`${group}/${destination} ${to}`)
+    return Promise.resolve({ destination })
   }
   hangUp(id: string): Promise<'hung_up' | 'not_found' | 'proxied'> {
     const call = this.calls_.find((c) => c.id === id)

@@ -26,7 +26,7 @@ describe('docs/admin-api.md', async () => {
   const examples = [...page.matchAll(/^\$ curl (.*?)http:\/\/127\.0\.0\.1:9465(\S+)\n(\d{3}) (.*)$/gm)]
   const { base, server } = await lab({ token: 's3cret' })
   after(() => server.close())
-  it('has examples', () => assert.equal(examples.length, 15))
+  it('has examples', () => assert.equal(examples.length, 19))
   for (const [, options = '', path = '', status, body = ''] of examples) {
     it(`${options}${path}`, async () => {
       const method = /-X (\w+)/.exec(options)?.[1] ?? 'GET'
