@@ -72,7 +72,7 @@ async function startPrometheus(siphon: Siphon, factor: number): Promise<Promethe
         data: { groups: { rules: { name: string; health: string; lastError?: string }[] }[] }
       }
       const rules = body.data.groups.flatMap((g) => g.rules)
-      assert.equal(rules.length, 7)
+      assert.equal(rules.length, 8)
       return rules.filter((r) => r.health !== 'ok').map((r) => `${r.name}: ${r.lastError}`)
     },
     firing: async () => (await query('ALERTS{alertstate="firing"}')).map((a) => a.metric['alertname'] ?? ''),
