@@ -79,6 +79,22 @@ export function contains(network: Network, address: Groups): boolean {
   return true
 }
 
+/** A set of networks. */
+export class Networks {
+  readonly #networks: readonly Network[]
+
+  /** @param texts as `parseNetwork` takes them; others are left out: whoever reads them says so */
+  constructor(texts: readonly string[]) {
+    this.#networks = texts.map(parseNetwork).filter((network) => network !== null)
+  }
+
+  /** False for what is no IP address. */
+  has(host: string): boolean {
+    const groups = parseGroups(host)
+    return groups !== null && this.#networks.some((network) => contains(network, groups))
+  }
+}
+
 /** The bits of group `i` that belong to a prefix of `bits`. */
 function mask(bits: number, i: number): number {
   const left = Math.min(16, Math.max(0, bits - 16 * i))

@@ -1,3 +1,4 @@
+import { Networks } from '../base/network.ts'
 import type { Path, Protocol } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import { type Acceptor, listenStream, type StreamProtocol } from '../net/accept.ts'
@@ -13,7 +14,6 @@ import type { Admission } from './admission.ts'
 import { StreamFlow } from './flows.ts'
 import type { Intake } from './intake.ts'
 import type { ListenerOptions } from './listening-points.ts'
-import { networks } from './networks.ts'
 import { StreamTable, type Stream } from './streams.ts'
 import type { Flow, Target } from './transport.ts'
 
@@ -79,7 +79,7 @@ export class Connections {
     const acceptor = await listenStream({
       protocol,
       address,
-      balancers: balancers ? networks(balancers) : null,
+      balancers: balancers ? membersOf(balancers) : null,
       tls: this.#tls,
       ws: this.#ws,
       porter: this.#o.admission.porter(protocol),
@@ -234,4 +234,9 @@ export class Connections {
     }
     this.#table.heard(stream, completed)
   }
+}
+
+function membersOf(cidrs: readonly string[]): (host: string) => boolean {
+  const networks = new Networks(cidrs)
+  return (host) => networks.has(host)
 }

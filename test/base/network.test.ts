@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { contains, parseGroups, parseNetwork, sourceOf } from '../../src/base/network.ts'
+import { contains, Networks, parseGroups, parseNetwork, sourceOf } from '../../src/base/network.ts'
 
 describe('networks', () => {
   it('are read in both families', () => {
@@ -67,5 +67,21 @@ describe('the source of an address', () => {
   it('is its own source', () => {
     for (const host of ['192.0.2.1', '2001:db8::1', '::1'])
       assert.equal(sourceOf(sourceOf(host)), sourceOf(host))
+  })
+})
+
+describe('a set of networks', () => {
+  it('has the addresses of each, of both families, IPv4 in its mapped form too', () => {
+    const set = new Networks(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32'])
+    const inside = ['10.1.2.3', '::ffff:10.1.2.3', '192.0.2.7', '2001:db8:1::1', '2001:db8::1%eth0']
+    assert.deepEqual(
+      inside.map((ip) => set.has(ip)),
+      inside.map(() => true),
+    )
+    const outside = ['11.0.0.1', '192.0.2.8', '2001:db9::1', 'example.com', '']
+    assert.deepEqual(
+      outside.map((ip) => set.has(ip)),
+      outside.map(() => false),
+    )
   })
 })

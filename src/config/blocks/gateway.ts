@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseNetwork } from '../../base/networks.ts'
+import { parseNetwork } from '../../base/network.ts'
 import { block, list } from '../block.ts'
 import type { KeyPath } from '../fault.ts'
 import {

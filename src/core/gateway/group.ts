@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { networksOf, type Networks } from '../../base/networks.ts'
+import { Networks } from '../../base/network.ts'
 import { uriHost } from '../../sip/message/hop.ts'
 import { type Candidate, choose, inOrder } from './choose.ts'
 import { Health } from './health.ts'
@@ -61,7 +61,7 @@ export class Group {
     this.members = settings.destinations.map(
       (d) => new Member(settings.name, d, healthOf(d, settings, before)),
     )
-    this.#sources = networksOf(sourcesOf(settings))
+    this.#sources = new Networks(sourcesOf(settings))
   }
 
   /** By name, or by the URI as configured. */

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { networksOf, parseNetwork, type Networks } from '../../base/networks.ts'
+import { Networks, parseNetwork } from '../../base/network.ts'
 import { hopUri, uriHost } from '../../sip/message/hop.ts'
 import type { Batch } from '../conversation.ts'
 import { readDestination, writeGroup, writeWish, type GroupView } from '../gateway-codec.ts'
@@ -106,7 +106,7 @@ export const gateway = {
     const added = services().call('gateway.add', ...batch)
     if (registry.sealed) await added
     else {
-      loadedSources.set(view.name, networksOf(sources(view)))
+      loadedSources.set(view.name, new Networks(sources(view)))
       void added
     }
   },
@@ -138,7 +138,7 @@ function configured(group: string): Networks | undefined {
   if (known !== undefined) return known
   const texts = services().settings.gatewaySources ?? {}
   if (!Object.hasOwn(texts, group)) return undefined
-  const networks = networksOf(texts[group] ?? [])
+  const networks = new Networks(texts[group] ?? [])
   configuredSources.set(group, networks)
   return networks
 }

@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os'
-import { networksOf, parseNetwork, type Networks } from '../../base/networks.ts'
+import { Networks, parseNetwork } from '../../base/network.ts'
 import { show } from './checks.ts'
 import type { ScriptRequest } from './request.ts'
 import { ScriptError } from './script-error.ts'
@@ -54,7 +54,7 @@ export function inNetworks(ip: string, cidrs: readonly string[]): boolean {
         `sourceIpIn: ${show(wrong)} is no network: 192.0.2.7, 192.0.2.0/24, 2001:db8::/32`,
       )
     }
-    networks = networksOf(cidrs)
+    networks = new Networks(cidrs)
     if (Object.isFrozen(cidrs)) known.set(cidrs, networks)
   }
   return networks.has(ip)

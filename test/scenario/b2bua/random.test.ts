@@ -196,7 +196,8 @@ describe('two user agents that do legal things in any order', () => {
           fc.nat(1000),
           (steps, offered, reliable, seed) => walk(steps, offered, reliable, seed, loss),
         ),
-        { numRuns: runs },
+        // The same walks each time, unless many are asked for.
+        runs > 80 ? { numRuns: runs } : { numRuns: runs, seed: 3261 },
       )
     })
   }
