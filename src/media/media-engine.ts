@@ -118,6 +118,34 @@ export class MediaEngine {
     this.#ask(session, this.#command('answer', session, signal), (answer) => done(resultOf(session, answer)))
   }
 
+  /** Whether this call has media with us. */
+  has(callId: string): boolean {
+    return this.#sessions.has(callId)
+  }
+
+  /**
+   * The description of one party of a call whose first offer and answer have been made, within their dialog: a hold, another
+   * codec. The tags are those of the first exchange.
+   */
+  renegotiate(
+    what: 'offer' | 'answer',
+    callId: string,
+    from: Party,
+    sdp: string,
+    done: (result: MediaResult) => void,
+  ): void {
+    const session = this.#sessions.get(callId)
+    if (session === undefined || session.calleeTag === null) {
+      done(NO_SESSION)
+      return
+    }
+    const { callerTag, calleeTag } = session
+    // From is whoever made the offer.
+    const byCaller = (from === 'caller') === (what === 'offer')
+    const [fromTag, toTag] = byCaller ? [callerTag, calleeTag] : [calleeTag, callerTag]
+    this[what]({ callId, fromTag, toTag, viaBranch: null, sdp, profile: null, extras: {} }, done)
+  }
+
   /**
    * Any other command about a call that has media.
    * @param party who is meant; null: both

@@ -40,7 +40,7 @@ import type { BanRow, CallRow, EngineLevels, EngineStart, Question, Questions } 
 import { registrarServices } from './registrar-services.ts'
 import { listenFault } from './listen-fault.ts'
 import { openMediaSockets } from './media-sockets.ts'
-import { mediaServices } from './media-services.ts'
+import { mediaRelay, mediaServices } from './media-services.ts'
 import { createNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import { Outgoing } from './outgoing.ts'
@@ -195,7 +195,12 @@ export class Engine {
       timerCMs: start.timerCMs,
       gateways: this.#outgoing.gateways,
     })
-    this.#b2bua = new B2buaCore({ ...shared, calls: this.#calls, chance: Math.random })
+    this.#b2bua = new B2buaCore({
+      ...shared,
+      calls: this.#calls,
+      chance: Math.random,
+      ...(this.#media === null ? {} : { media: mediaRelay(this.#media) }),
+    })
     for (const [name, service] of b2buaServices(this.#b2bua, () => this.#draining))
       services.set(name, service)
     this.#dispatch = new Dispatch({

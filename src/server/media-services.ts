@@ -1,4 +1,5 @@
 import { decodeBencode, encodeBencode, isDictionary, type Dictionary } from '../base/bencode.ts'
+import type { MediaRelay } from '../core/b2bua/live-call.ts'
 import type { MediaEngine } from '../media/media-engine.ts'
 import type { MediaResult, Party, Signal } from '../media/session.ts'
 import type { BatchReader, Item, Service, Services } from '../script/conversation.ts'
@@ -34,6 +35,18 @@ export function mediaServices(engine: MediaEngine): Services {
       },
     ],
   ])
+}
+
+/** The media engine as the back-to-back user agent sees it. */
+export function mediaRelay(engine: MediaEngine): MediaRelay {
+  return {
+    has: (callId) => engine.has(callId),
+    exchange: (what, callId, from, sdp, done) =>
+      engine.renegotiate(what, callId, from, sdp, (result) => {
+        const given = result.ok ? result.answer['sdp'] : null
+        done(typeof given === 'string' ? given : null)
+      }),
+  }
 }
 
 function readSignal(args: BatchReader): Signal {

@@ -76,8 +76,14 @@ async function refusing(t: TestContext, status: string): Promise<{ port: number;
 describe('examples', () => {
   it('each is run by this file', () => {
     const files = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'))
-    // Those of the back-to-back user agent: b2bua.test.ts and b2bua-examples.test.ts.
-    const calls = ['attended-transfer.ts', 'carrier-failover.ts', 'click-to-dial.ts', 'sbc.ts']
+    // Those of the back-to-back user agent: b2bua.test.ts, b2bua-examples.test.ts and b2bua-media.test.ts.
+    const calls = [
+      'attended-transfer.ts',
+      'carrier-failover.ts',
+      'click-to-dial.ts',
+      'sbc.ts',
+      'sbc-media.ts',
+    ]
     assert.deepEqual(files.filter((name) => !calls.includes(name)).sort(), [
       'authenticated-registrar.ts',
       'gateway-failover.ts',

@@ -65,6 +65,39 @@ describe('a call with media', () => {
     assert.equal(lab.commands('delete')[0]?.command['delete delay'], 0)
   })
 
+  it('is offered and answered anew by either party, with the tags of the first exchange', () => {
+    const lab = started()
+    const call = lab.start()
+    const done = (result: { ok: boolean }): void => void lab.results.push(result as never)
+    lab.engine.renegotiate('offer', call, 'caller', 'v=0', done)
+    assert.deepEqual(
+      lab.results.map((r) => r.ok),
+      [false],
+    )
+    lab.offer(call)
+    lab.clock.advance(5)
+    lab.answer(call)
+    lab.clock.advance(5)
+    lab.heard.length = 0
+    for (const from of ['caller', 'callee'] as const) {
+      lab.engine.renegotiate('offer', call, from, 'v=0', done)
+      lab.engine.renegotiate('answer', call, from === 'caller' ? 'callee' : 'caller', 'v=0', done)
+      lab.clock.advance(5)
+    }
+    const callerTag = lab.commands('offer')[0]?.command['from-tag']
+    assert.deepEqual(
+      lab.heard.map(({ command: c }) => [c['command'], c['from-tag'], c['to-tag']]),
+      [
+        ['offer', callerTag, 'b'],
+        ['answer', callerTag, 'b'],
+        ['offer', 'b', callerTag],
+        ['answer', 'b', callerTag],
+      ],
+    )
+    lab.end(call)
+    lab.clock.advance(2_000)
+  })
+
   it('gives the record up to a second, and never loses it', async () => {
     const lab = started()
     const call = lab.start()

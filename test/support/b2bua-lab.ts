@@ -1,3 +1,5 @@
+import type { Clock } from '../../src/base/clock.ts'
+import type { MediaRelay } from '../../src/core/b2bua/live-call.ts'
 import assert from 'node:assert/strict'
 import { B2buaCore } from '../../src/core/b2bua/b2bua-core.ts'
 import { CallTracker } from '../../src/core/calls.ts'
@@ -18,6 +20,8 @@ export interface B2buaLabOptions extends LabOptions {
   /** How long handlers think, ms. */
   readonly thinks?: number
   readonly agents?: readonly string[]
+  /** A media relay that has every call. */
+  readonly media?: (clock: Clock) => MediaRelay
 }
 
 export const decision = (verdict: Verdict, more: Partial<Decision> = {}): Decision => ({
@@ -95,7 +99,12 @@ export function b2buaLab(options: B2buaLabOptions = {}) {
   const flowFor = (): undefined => undefined
   const shared = { clock, identifiers, spine, transport, router, own, calls, dialogs, resolver, flowFor }
   const proxy: ProxyCore = new ProxyCore({ ...shared, layer: () => layer })
-  const b2bua: B2buaCore = new B2buaCore({ ...shared, layer: () => layer, chance: () => 0.5 })
+  const b2bua: B2buaCore = new B2buaCore({
+    ...shared,
+    layer: () => layer,
+    chance: () => 0.5,
+    ...(options.media === undefined ? {} : { media: options.media(clock) }),
+  })
   const registrar = {
     save: () => {
       throw new Error('nobody registers here')

@@ -52,6 +52,7 @@ export async function startRtpengine({ port: given, rtpPorts }: RtpengineOptions
       })
       socket.send(`${cookie} ${encodeBencode(command)}`, port, '127.0.0.1')
     })
+  let closed = false
   const engine: Rtpengine = {
     process,
     port,
@@ -59,7 +60,8 @@ export async function startRtpengine({ port: given, rtpPorts }: RtpengineOptions
     ask,
     calls: async () => (await ask({ command: 'list', limit: 10_000 }))['calls'] as readonly string[],
     stop: async () => {
-      socket.close()
+      if (!closed) socket.close()
+      closed = true
       await process.stop('SIGKILL')
     },
   }

@@ -20,7 +20,7 @@ import type { Exchange } from '../exchange.ts'
 import type { Resolver } from '../target.ts'
 import type { Decision, Router } from '../verdict.ts'
 import { LegTable } from './leg-table.ts'
-import { type CallWorld, LiveCall, replacesIn } from './live-call.ts'
+import { type CallWorld, LiveCall, type MediaRelay, replacesIn } from './live-call.ts'
 import { Performer } from './performer.ts'
 
 export interface B2buaOptions {
@@ -34,6 +34,8 @@ export interface B2buaOptions {
   /** The connection a registered contact is reached by (RFC 5626). */
   readonly flowFor: (uri: string, called?: string) => Flow | undefined
   readonly calls: CallTracker
+  /** Absent: none is configured. */
+  readonly media?: MediaRelay
   readonly timers?: Partial<TimerBase>
   /** 0 … 1: spreads the waits after a 491. */
   readonly chance: () => number
@@ -91,6 +93,7 @@ export class B2buaCore {
       newCallId: () => identifiers.callId(),
       input: (work) => this.#performer.input(work),
       forget: (call) => this.#forget(call),
+      media: options.media ?? null,
       remoteOf: (leg) => this.#performer.flowOf(leg, leg.ref)?.path.remote ?? null,
       replaced: (refer) => this.#replaced(refer),
     }

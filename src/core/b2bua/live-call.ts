@@ -1,8 +1,8 @@
 import type { Path } from '../../base/address.ts'
 import type { Clock } from '../../base/clock.ts'
 import { Bridge, type BridgeWorld } from '../../sip/b2bua/bridge.ts'
-import type { BridgeUser, Ended, Question, Reply, Side } from '../../sip/b2bua/bridge-user.ts'
-import { NOTHING, type Header, type Outcome, type RefusedBy } from '../../sip/b2bua/events.ts'
+import type { BridgeUser, Crossing, Ended, Question, Reply, Side } from '../../sip/b2bua/bridge-user.ts'
+import { type Content, NOTHING, type Header, type Outcome, type RefusedBy } from '../../sip/b2bua/events.ts'
 import { UacLeg } from '../../sip/b2bua/uac-leg.ts'
 import type { UasLeg } from '../../sip/b2bua/uas-leg.ts'
 import type { Request, Response } from '../../sip/message/message.ts'
@@ -16,6 +16,20 @@ import { outcomeOf, planFor, sameButTarget } from './plans.ts'
 import { seenAs, split } from './seen.ts'
 import type { LegTable } from './leg-table.ts'
 
+/** A media relay, as far as calls need it once a script has put theirs through it. */
+export interface MediaRelay {
+  /** Whether it has the media of this call. */
+  has(callId: string): boolean
+  /** @param done called once: what the other party shall see; null when the relay does not give it */
+  exchange(
+    what: Crossing['what'],
+    callId: string,
+    from: Side,
+    sdp: string,
+    done: (sdp: string | null) => void,
+  ): void
+}
+
 /** What the live calls of a server share. */
 export interface CallWorld extends BridgeWorld {
   readonly clock: Clock
@@ -26,6 +40,8 @@ export interface CallWorld extends BridgeWorld {
   /** Runs `work` as an input of the machines. */
   readonly input: (work: () => void) => void
   readonly forget: (call: LiveCall) => void
+  /** Null: none is configured. */
+  readonly media: MediaRelay | null
   readonly remoteOf: (leg: UacLeg) => { readonly host: string; readonly port: number } | null
   /** The bridge and session whose dialog a Replaces names; null: none of ours. */
   readonly replaced: (refer: Request) => Extract<Reply, { do: 'transfer' }>['found']
@@ -106,6 +122,23 @@ export class LiveCall implements BridgeUser {
       const passed = this.#replyTo(question, response, null)
       this.#w.clock.startTimer(0, () => this.#w.input(() => done(passed)))
     }
+  }
+
+  /** Media that a script has put through the relay stays there, whatever the parties agree on later. */
+  relay({ what, from, content }: Crossing, done: (content: Content | null) => void): void {
+    const { media } = this.#w
+    if (media === null || !media.has(this.call.callId)) return done(content)
+    // A part of a body cannot be told from the whole here: what is not plainly SDP does not pass the relay by.
+    if (
+      !content.fields.some(
+        ([name, value]) => /^(content-type|c)$/i.test(name) && /^application\/sdp\b/i.test(value),
+      )
+    ) {
+      return done(null)
+    }
+    return media.exchange(what, this.call.callId, from, content.body, (sdp) =>
+      this.#w.input(() => done(sdp === null ? null : { ...content, body: sdp })),
+    )
   }
 
   newCallId(): string {

@@ -41,11 +41,23 @@ export interface Ended {
   readonly headers: readonly Header[]
 }
 
+/** A session description on its way to the other party of an answered call. */
+export interface Crossing {
+  readonly what: 'offer' | 'answer'
+  readonly from: Side
+  readonly content: Content
+}
+
 /** Whose call it is: keeps the books, asks the script, runs what `out` says. */
 export interface BridgeUser {
   wants(about: Question['about']): boolean
   /** `done` is called once, later. */
   ask(question: Question, done: (reply: Reply) => void): void
+  /**
+   * May put another description in the place of this one: that of a media relay. `done` is called once, at once or later;
+   * with null when the relay could not be had.
+   */
+  relay(crossing: Crossing, done: (content: Content | null) => void): void
   newCallId(): string
   /** A leg begins; it is found by its Call-ID from now on, until `onLegOver`. */
   onLeg(leg: UasLeg | UacLeg): void

@@ -1,7 +1,7 @@
 import type { SessionTimerPolicy } from '../dialog/session-timer.ts'
 import type { Request } from '../message/message.ts'
 import type { Timers } from '../transaction/timers.ts'
-import type { BridgeUser, Found, Reply, Side } from './bridge-user.ts'
+import type { BridgeUser, Crossing, Found, Reply, Side } from './bridge-user.ts'
 import { Calling } from './calling.ts'
 import {
   NOTHING,
@@ -50,6 +50,8 @@ export class Bridge implements UasUser, UacUser {
   #state: 'calling' | 'answered' | 'over' = 'calling'
   #policy: HeaderPolicy = 'transparent'
   #finished = false
+  /** A transfer has put somebody in whom a media relay does not know. */
+  #replaced = false
 
   constructor(world: BridgeWorld, user: BridgeUser) {
     this.world = world
@@ -208,11 +210,44 @@ export class Bridge implements UasUser, UacUser {
       return
     }
     const method = ask.method === 'UPDATE' ? 'UPDATE' : 'INVITE'
-    peer.modify(method, ask.content, this.crossing(ask.headers), (o) => session.answer(ask, this.#crossed(o)))
+    this.#relay('offer', session, ask.content, (offer, relayed) => {
+      if (!relayed) session.answer(ask, { status: 488, reason: null, ...NOTHING })
+      // The one who asked may have hung up meanwhile: then nobody is asked.
+      else if (!ask.settled)
+        peer.modify(method, offer, this.crossing(ask.headers), (o) => this.#modified(session, peer, ask, o))
+    })
+  }
+
+  /** The other party has taken the offer, made one where it was asked to, or refused. */
+  #modified(session: Session, peer: Session, ask: Ask, outcome: Outcome): void {
+    const content = outcome.status < 300 ? outcome.content : null
+    this.#relay(ask.content === null ? 'offer' : 'answer', peer, content, (relayed, ok) => {
+      if (ok)
+        session.answer(ask, this.#crossed(content === null ? outcome : { ...outcome, content: relayed }))
+      else {
+        if (ask.content === null) peer.ack(null)
+        session.answer(ask, { status: 488, reason: null, ...NOTHING })
+      }
+    })
   }
 
   onAcked(session: Session, content: Content | null): void {
-    this.peerOf(session)?.ack(content)
+    const peer = this.peerOf(session)
+    if (peer !== null) this.#relay('answer', session, content, (relayed) => peer.ack(relayed))
+  }
+
+  /** What `session` says of its media, as the other party shall see it. */
+  #relay(
+    what: Crossing['what'],
+    session: Session,
+    content: Content | null,
+    done: (content: Content | null, ok: boolean) => void,
+  ): void {
+    if (content === null || this.#state !== 'answered' || this.#replaced) done(content, true)
+    else
+      this.user.relay({ what, from: this.sideOf(session), content }, (relayed) =>
+        done(relayed, relayed !== null),
+      )
   }
 
   onPrack(session: Session, ask: Ask): void {
@@ -353,6 +388,7 @@ export class Bridge implements UasUser, UacUser {
 
   /** The transferor leaves, the newcomer takes its place. */
   replace(transferor: Session, newcomer: Session, remaining: Session): void {
+    this.#replaced = true
     this.#sides.set(newcomer, this.sideOf(transferor))
     this.#peers.delete(transferor)
     this.link(newcomer, remaining)

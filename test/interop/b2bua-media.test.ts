@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { register } from '../../bench/subjects.ts'
+import type { Request, Response } from '../../src/sip/message/message.ts'
+import { missing, until } from '../support/programs.ts'
+import { RtpParty } from '../support/rtp.ts'
+import { startRtpengine, type Rtpengine } from '../support/rtpengine.ts'
+import { calleeBye, finalTo, SipPeer } from '../support/sip-peer.ts'
+import { startSiphon, type Siphon } from '../support/siphon.ts'
+
+/** examples/sbc-media.ts with a real rtpengine: what each side sees is rtpengine's, whatever is agreed on later. */
+describe('a B2BUA call with media through rtpengine', { skip: missing('rtpengine') }, () => {
+  let engine: Rtpengine
+  let siphon: Siphon
+  let caller: SipPeer
+  let callee: SipPeer
+
+  before(async () => {
+    engine = await startRtpengine({ rtpPorts: [22_000, 22_999] })
+    siphon = await startSiphon({
+      script: 'sbc-media.ts',
+      yaml: `media: { rtpengine: { address: "${engine.address}" }, health_check_interval_secs: 0 }`,
+    })
+    caller = await SipPeer.open(siphon.sip)
+    callee = await SipPeer.open(siphon.sip)
+    await register(siphon.sip, 'sip:bob@127.0.0.1', `sip:bob@127.0.0.1:${callee.port}`)
+  })
+  after(async () => {
+    caller.close()
+    callee.close()
+    await siphon.stop('SIGKILL')
+    await engine.stop()
+  })
+
+  /** The nth INVITE that a party got; a call of ours has other Call-IDs on its other leg. */
+  const nthInvite = async (at: SipPeer, n: number): Promise<Request> => {
+    const invites = (): Request[] =>
+      at.received.filter((m): m is Request => m.kind === 'request' && m.method === 'INVITE')
+    const seen = await until(`INVITE ${n}`, () => (invites().length >= n ? invites() : null))
+    const invite = seen[n - 1]
+    assert.ok(invite)
+    return invite
+  }
+  const mediaPort = (sdp: string): number => Number(/^m=audio (\d+) /m.exec(sdp)?.[1])
+
+  const talk = async (a: RtpParty, b: RtpParty): Promise<void> => {
+    const [fromA, fromB] = [`from-a-${a.received.length}`, `from-b-${b.received.length}`]
+    await until('both to be heard', () => {
+      a.send(fromA)
+      b.send(fromB)
+      const heard = (party: RtpParty, mark: string): boolean =>
+        party.received.some((payload) => payload.subarray(0, mark.length).toString() === mark)
+      return heard(a, fromB) && heard(b, fromA)
+    })
+  }
+
+  it('stays anchored when either side holds and resumes, and is gone after the BYE', async (t) => {
+    const [a, b] = [await RtpParty.open({ srtp: false }), await RtpParty.open({ srtp: false })]
+    t.after(() => [a, b].forEach((party) => party.close()))
+    const relayed = (sdp: string): void => {
+      const port = mediaPort(sdp)
+      assert.ok(port >= 22_000 && port <= 22_999, `port ${port} is not rtpengine's:\n${sdp}`)
+    }
+    const call = caller.invite('sip:bob@127.0.0.1', { sdp: a.sdp })
+    const offered = await nthInvite(callee, 1)
+    relayed(offered.body)
+    b.hear(offered.body)
+    callee.answer(offered, 200, { body: b.sdp, contentType: 'application/sdp' })
+    const answer = await call.final()
+    relayed(answer.body)
+    a.hear(answer.body)
+    await talk(a, b)
+
+    // The caller holds, and resumes.
+    for (const [n, direction] of [
+      [2, 'sendonly'],
+      [3, 'sendrecv'],
+    ] as const) {
+      const reinvite = call.inDialog('INVITE', answer)
+      reinvite.body = `${a.sdp}a=${direction}\r\n`
+      reinvite.headers.append('Content-Type', 'application/sdp')
+      caller.send(reinvite)
+      const held = await nthInvite(callee, n)
+      relayed(held.body)
+      assert.match(held.body, new RegExp(`a=${direction}`))
+      callee.answer(held, 200, { body: b.sdp, contentType: 'application/sdp' })
+      assert.equal(await finalTo(caller, reinvite), 200)
+      const accepted = caller.received.findLast(
+        (m): m is Response =>
+          m.kind === 'response' && m.cseq.number === reinvite.cseq.number && m.status === 200,
+      )
+      relayed(accepted?.body ?? '')
+      const ack = call.inDialog('ACK', answer)
+      ack.headers.replaceFirst('cseq', `${reinvite.cseq.number} ACK`)
+      caller.send(ack)
+    }
+    await talk(a, b)
+
+    // The callee offers anew.
+    const model = calleeBye(callee, offered)
+    const again = callee.request('INVITE', model.uri, [
+      `From: ${model.headers.first('from')}`,
+      `To: ${model.headers.first('to')}`,
+      `Call-ID: ${offered.callId}`,
+      'CSeq: 6 INVITE',
+    ])
+    again.body = b.sdp
+    again.headers.append('Content-Type', 'application/sdp')
+    await until(
+      'the ACK of the resume',
+      () => callee.received.filter((m) => m.kind === 'request' && m.method === 'ACK').length >= 3,
+    )
+    callee.send(again)
+    const reoffered = await nthInvite(caller, 1)
+    relayed(reoffered.body)
+    caller.answer(reoffered, 200, { body: a.sdp, contentType: 'application/sdp' })
+    assert.equal(await finalTo(callee, again), 200)
+    const reanswer = callee.received.findLast(
+      (m): m is Response => m.kind === 'response' && m.cseq.number === 6 && m.status === 200,
+    )
+    relayed(reanswer?.body ?? '')
+    await talk(a, b)
+
+    assert.equal(await call.bye(answer), 200)
+    await until('rtpengine to have no call', async () => (await engine.calls()).length === 0)
+    await until('the record', () => siphon.records().length === 1)
+    const [record] = siphon.records()
+    assert.equal(record?.['kind'], 'b2bua')
+    assert.equal((record?.['media'] as { codec?: string }).codec, 'PCMU/8000')
+  })
+
+  it('refuses a new offer when rtpengine is gone, and the call goes on', async (t) => {
+    const [a, b] = [await RtpParty.open({ srtp: false }), await RtpParty.open({ srtp: false })]
+    t.after(() => [a, b].forEach((party) => party.close()))
+    const earlier = callee.received.filter((m) => m.kind === 'request' && m.method === 'INVITE').length
+    const call = caller.invite('sip:bob@127.0.0.1', { sdp: a.sdp })
+    const offered = await nthInvite(callee, earlier + 1)
+    callee.answer(offered, 200, { body: b.sdp, contentType: 'application/sdp' })
+    const answer = await call.final()
+    await engine.stop()
+    const reinvite = call.inDialog('INVITE', answer)
+    reinvite.body = a.sdp
+    reinvite.headers.append('Content-Type', 'application/sdp')
+    caller.send(reinvite)
+    assert.equal(await finalTo(caller, reinvite), 488)
+    assert.equal(await call.bye(answer), 200)
+    await until('its record', () => siphon.records().length === 2)
+  })
+})
