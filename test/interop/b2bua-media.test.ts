@@ -126,7 +126,8 @@ describe('a B2BUA call with media through rtpengine', { skip: missing('rtpengine
     await until('the record', () => siphon.records().length === 1)
     const [record] = siphon.records()
     assert.equal(record?.['kind'], 'b2bua')
-    assert.equal((record?.['media'] as { codec?: string }).codec, 'PCMU/8000')
+    const media = record?.['media'] as { readonly codec: string } | undefined
+    assert.equal(media?.codec, 'PCMU/8000')
   })
 
   it('refuses a new offer when rtpengine is gone, and the call goes on', async (t) => {
