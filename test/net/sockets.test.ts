@@ -6,7 +6,7 @@ import { listenStream, type Porter } from '../../src/net/accept.ts'
 import type { Connection, ConnectionListener, Opened } from '../../src/net/connection.ts'
 import { connectTcp } from '../../src/net/tcp.ts'
 import { TlsContexts } from '../../src/net/tls.ts'
-import { MAX_DATAGRAM, UdpEndpoint } from '../../src/net/udp.ts'
+import { MAX_DATAGRAM, openUdp } from '../../src/net/udp.ts'
 import { WsHandshakes } from '../../src/net/ws.ts'
 import { until } from '../support/programs.ts'
 
@@ -163,7 +163,7 @@ describe('stream connections', () => {
 describe('datagrams', () => {
   it('go both ways, with the source told', async () => {
     const got: string[] = []
-    const endpoint = await UdpEndpoint.open(loopback, {
+    const endpoint = await openUdp(loopback, {
       onDatagram: (bytes, host, port) => void got.push(`${bytes.toString()} ${host} ${port}`),
       onError: (error) => assert.fail(error),
     })
@@ -182,7 +182,7 @@ describe('datagrams', () => {
   })
 
   it('that cannot be sent are refused at once: too long, a port nobody has, after the end', async () => {
-    const endpoint = await UdpEndpoint.open(loopback, {
+    const endpoint = await openUdp(loopback, {
       onDatagram: () => undefined,
       onError: (error) => assert.fail(error),
     })
@@ -198,8 +198,8 @@ describe('datagrams', () => {
 
   it('reject an address that is taken', async () => {
     const none = { onDatagram: () => undefined, onError: () => undefined }
-    const first = await UdpEndpoint.open(loopback, none)
-    await assert.rejects(UdpEndpoint.open(first.local, none), /EADDRINUSE/)
+    const first = await openUdp(loopback, none)
+    await assert.rejects(openUdp(first.local, none), /EADDRINUSE/)
     await first.close()
   })
 })
