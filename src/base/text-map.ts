@@ -19,7 +19,13 @@ export class TextMap<V> {
   readonly #chains = new Map<number, Entry<V>>()
   /** Those that found their chain full. */
   readonly #crowded = new Map<string, V>()
+  readonly #hash: (text: string) => number
   #size = 0
+
+  /** @param hash a 32-bit number for a text; tests let texts collide */
+  constructor(hash: (text: string) => number = hashOf) {
+    this.#hash = hash
+  }
 
   get size(): number {
     return this.#size
@@ -27,7 +33,7 @@ export class TextMap<V> {
 
   get(key: string): V | undefined {
     if (this.#size === 0) return undefined
-    for (let entry = this.#chains.get(hashOf(key)); entry !== undefined; entry = entry.next) {
+    for (let entry = this.#chains.get(this.#hash(key)); entry !== undefined; entry = entry.next) {
       if (entry.key === key) return entry.value
     }
     return this.#crowded.size === 0 ? undefined : this.#crowded.get(key)
@@ -39,7 +45,7 @@ export class TextMap<V> {
 
   /** @param value anything but undefined, which `get` says for what is not there */
   set(key: string, value: V): void {
-    const hash = hashOf(key)
+    const hash = this.#hash(key)
     const first = this.#chains.get(hash)
     let length = 0
     for (let entry = first; entry !== undefined; entry = entry.next) {
@@ -60,7 +66,7 @@ export class TextMap<V> {
 
   /** Tells whether it was there. */
   delete(key: string): boolean {
-    const hash = hashOf(key)
+    const hash = this.#hash(key)
     const first = this.#chains.get(hash)
     let before: Entry<V> | undefined
     for (let entry = first; entry !== undefined; before = entry, entry = entry.next) {

@@ -104,7 +104,8 @@ class TimerList {
     } finally {
       const next = this.#head
       // A timer started meanwhile may have set it.
-      if (next !== null && this.#handle === null) this.#wait(Math.max(1, Math.ceil(next.due - performance.now())))
+      if (next !== null && this.#handle === null)
+        this.#wait(Math.max(1, Math.ceil(next.due - performance.now())))
     }
   }
 }

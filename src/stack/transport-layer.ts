@@ -69,11 +69,8 @@ export class TransportLayer implements TransportPort {
       onRefused: (protocol, reason) => spine.dropped.publish({ protocol, reason }),
       onHandshakeFailed: (protocol, why, source) => this.#handshakeFailed('debug', protocol, why, source),
     })
-    this.#datagrams = new Datagrams(
-      options,
-      intake,
-      options.onBatch ?? (() => undefined),
-      (error) => this.#log('error', `udp: ${error.message}`),
+    this.#datagrams = new Datagrams(options, intake, options.onBatch ?? (() => undefined), (error) =>
+      this.#log('error', `udp: ${error.message}`),
     )
     this.#connections = new Connections({
       clock,
