@@ -71,7 +71,12 @@ export interface DialVerdict {
   readonly policy: 'transparent' | 'strict'
   readonly timer: SessionTimerVerdict | null
   /** With what challenges of the callees are answered; null: they are refusals. */
-  readonly credentials: { readonly user: string; readonly password: string } | null
+  readonly credentials: {
+    readonly user: string
+    readonly password: string
+    /** The only realm that gets an answer; null: whichever asks. */
+    readonly realm: string | null
+  } | null
   readonly progress: readonly ProgressVerdict[]
 }
 
