@@ -168,8 +168,9 @@ export interface Router {
   /**
    * Asked before any state exists. Null means saturated: refuse the request and forget it.
    * `in-dialog` jobs draw on a share that `initial` ones cannot take, so that overload cannot keep calls from ending.
+   * @param stream the request came over a stream: neither streams nor datagrams can take all places of `initial` ones
    */
-  reserve(share: 'initial' | 'in-dialog', method: string): Reservation | null
+  reserve(share: 'initial' | 'in-dialog', method: string, stream?: boolean): Reservation | null
   /** Whether the script declared a handler of this kind for this method. */
   handles(kind: HandlerKind, method: string): boolean
 }
