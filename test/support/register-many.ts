@@ -6,6 +6,8 @@ export interface ManyOptions {
   readonly perSecond: number
   /** Seconds that a binding is asked for, when its REGISTER is made. */
   readonly expires: () => number
+  /** Of the contacts; the sender's own unless told. The same again is a refresh, another one a second contact. */
+  readonly contactPort?: number
   /** Told of each that was answered 200. */
   readonly onBound?: (index: number) => void
   /** Nothing more is sent when this holds: the server is gone. */
@@ -25,6 +27,7 @@ export async function registerMany(options: ManyOptions): Promise<number> {
   await new Promise<void>((done) => socket.bind(0, '127.0.0.1', done))
   socket.on('error', () => undefined)
   const own = `127.0.0.1:${socket.address().port}`
+  const contact = `127.0.0.1:${options.contactPort ?? socket.address().port}`
   const run = `${process.pid}-${++runs}`
   const waiting = new Map<number, { text: Buffer; sentAt: number }>()
   let bound = 0
@@ -44,7 +47,7 @@ export async function registerMany(options: ManyOptions): Promise<number> {
   while ((next < count || waiting.size > 0) && !over()) {
     const now = performance.now()
     for (; next < count && waiting.size < WINDOW && next < ((now - begun) / 1_000) * perSecond; next++) {
-      send(next, requestFor(next, run, own, expires()))
+      send(next, requestFor(next, run, own, contact, expires()))
     }
     for (const [index, { text, sentAt }] of waiting) if (now - sentAt > REPEAT_MS) send(index, text)
     await new Promise((done) => setTimeout(done, 2))
@@ -53,12 +56,12 @@ export async function registerMany(options: ManyOptions): Promise<number> {
   return bound
 }
 
-function requestFor(index: number, run: string, own: string, expires: number): Buffer {
+function requestFor(index: number, run: string, own: string, contact: string, expires: number): Buffer {
   const aor = `sip:u${index}@127.0.0.1`
   return Buffer.from(
     `REGISTER sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP ${own};branch=z9hG4bKmany${run}-${index}\r\nMax-Forwards: 70\r\n` +
       `From: <${aor}>;tag=${index}\r\nTo: <${aor}>\r\nCall-ID: many${index}-${run}\r\nCSeq: 1 REGISTER\r\n` +
-      `Contact: <sip:u${index}@${own}>\r\nExpires: ${expires}\r\nContent-Length: 0\r\n\r\n`,
+      `Contact: <sip:u${index}@${contact}>\r\nExpires: ${expires}\r\nContent-Length: 0\r\n\r\n`,
     'latin1',
   )
 }
