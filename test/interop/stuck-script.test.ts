@@ -118,7 +118,8 @@ describe('a script that misbehaves costs its own call a 500 and nobody else anyt
     )
     await until('every worker to be busy and jobs to wait', async () => {
       const { size, max, inflight, queued } = await pool()
-      return size === 4 && max === 4 && inflight === 4 && queued > 0
+      // How many there are by then is the machine's to say: to start one takes as long as another may be stuck.
+      return size >= 2 && max === 4 && inflight === size && queued > 0
     })
     await until('good calls to pass again', async () => (await call('good')) === 200, 60_000)
     await until(
