@@ -223,6 +223,17 @@ export class RawPhone {
     )
   }
 
+  /** From now on refusals of INVITEs are acknowledged, so that their transactions end. */
+  acknowledge(port: number): void {
+    this.#socket.on('message', (m) => {
+      const answer = m.toString('latin1')
+      if (!/^SIP\/2\.0 [3-6]/.test(answer) || !/^CSeq: \d+ INVITE\r$/m.test(answer)) return
+      const headers = answer.split('\r\n').filter((line) => /^(Via|From|To|Call-ID|CSeq):/.test(line))
+      const ack = ['ACK sip:x@127.0.0.1 SIP/2.0', ...headers, 'Max-Forwards: 70', 'Content-Length: 0', '', '']
+      this.send(ack.join('\r\n').replace(/^(CSeq: \d+) INVITE/m, '$1 ACK'), port)
+    })
+  }
+
   /** Sends the request and waits for its final response: the status line's code. */
   async ask(text: string, port: number, ms = 5_000): Promise<number> {
     const callId = /^Call-ID: (.*)$/m.exec(text)?.[1] ?? ''
