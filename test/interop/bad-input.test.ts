@@ -51,7 +51,10 @@ async function torture(corpus: string, ...flags: string[]): Promise<Outcome[]> {
   }
 }
 
-describe('torture messages: the answer that the RFC names', { skip: missing('python3') }, () => {
+// Side by side: most of their time they wait for answers that must not come.
+const torturing = { skip: missing('python3'), concurrency: true }
+
+describe('torture messages: the answer that the RFC names', torturing, () => {
   for (const [corpus, files] of [
     ['rfc4475', 49],
     ['rfc5118', 12],
