@@ -16,6 +16,8 @@ export interface SiphonOptions {
   readonly yaml?: string
   /** Added to the `script:` block: `{ sync_pool_max: 2 }`. */
   readonly scriptOptions?: Readonly<Record<string, unknown>>
+  /** More of the admin block: `auth: { token: s3cret }`. */
+  readonly admin?: string
   readonly env?: Record<string, string>
 }
 
@@ -82,7 +84,7 @@ export async function startSiphon(options: SiphonOptions = {}): Promise<Siphon> 
 domain: { local: ["127.0.0.1", "example.com"] }
 script: ${scriptBlock}
 metrics: { prometheus: { listen: "127.0.0.1:${metricsPort}" } }
-admin: { listen: "127.0.0.1:${adminPort}" }
+admin: { listen: "127.0.0.1:${adminPort}"${options.admin ? `, ${options.admin}` : ''} }
 ${cdr}${(options.yaml ?? '').replaceAll('FOLDER', folder)}
 `,
   )
