@@ -128,6 +128,7 @@ describe('a HEP server that misbehaves', { skip }, () => {
     const { siphon } = load
     await load.phase('dead from the start')
     assert.equal(await siphon.metric('siphon_hep_connected'), 0)
+    await everyBooked(siphon)
     await collector.mode('ok')
     await everySettled(siphon)
     // What waited in the ring for the connection was not lost.
@@ -139,6 +140,7 @@ describe('a HEP server that misbehaves', { skip }, () => {
       await collector.mode(mode)
       const p99 = await load.phase(mode)
       t.diagnostic(`${mode} : good = ${(p99 / good).toFixed(2)}`)
+      await everyBooked(siphon)
     }
     await collector.mode('ok')
     await everySettled(siphon)
@@ -164,8 +166,7 @@ describe('a HEP server that misbehaves', { skip }, () => {
     await load.phase('not reading')
     await load.phase('not reading still')
     assert.equal((await collector.stats()).answered, 0)
-    const { siphon } = load
-    assert.ok((await siphon.sum('siphon_hep_packets_total')) <= (await messagesOf(siphon)))
+    await everyBooked(load.siphon)
   })
 })
 
@@ -176,6 +177,15 @@ function hepTo({ port }: BadCollector): string {
 /** Messages that crossed our sockets. */
 async function messagesOf(siphon: Siphon): Promise<number> {
   return (await siphon.sum('siphon_requests_total')) + (await siphon.sum('siphon_responses_total'))
+}
+
+/** Packets produced = the sum of the outcomes + queued, while nothing is under way. */
+async function everyBooked(siphon: Siphon): Promise<void> {
+  await until('each message to be sent, lost or waiting', async () => {
+    const booked =
+      (await siphon.sum('siphon_hep_packets_total')) + (await siphon.metric('siphon_hep_queue_depth'))
+    return booked > 0 && booked === (await messagesOf(siphon))
+  })
 }
 
 /** Waits until each message was sent or counted as lost. */
