@@ -135,6 +135,8 @@ export class ScriptHost implements Router {
   }
 
   reserve(share: 'initial' | 'in-dialog', _method: string): Reservation | null {
+    // Told now, a caller can go elsewhere.
+    if (share === 'initial' && this.#pool.gone) return null
     if (this.#closed || !this.#queue.reserve(share)) return null
     let open = true
     const leave = (): void => {

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { scratch } from '../support/cdr.ts'
 import { root, start, until } from '../support/programs.ts'
 import { recordsLab } from '../support/records-lab.ts'
+import { SipPeer } from '../support/sip-peer.ts'
 import { freePort, node, RawPhone, requestText, startSiphon, type Siphon } from '../support/siphon.ts'
 
 /** The admin API of the contract, asked of the real server. Forms of answers: test/observe/admin. */
@@ -217,6 +218,12 @@ setInterval(() => existsSync('${ill}') && process.exit(3), 50)
     await until('it to be not ready', async () => (await ready()) === 503, 30_000)
     assert.deepEqual((await siphon.admin('/admin/ready')).body, { status: 'starting' })
     assert.equal((await siphon.admin('/admin/health')).status, 200)
+    const tcp = await SipPeer.open(siphon.sip, 'tcp')
+    t.after(() => tcp.close())
+    await until(
+      'a call to be told so',
+      async () => (await tcp.invite('sip:x@127.0.0.1').final()).status === 503,
+    )
     // After growing pauses: a dozen a second would be ten times as many.
     const lost = siphon.process.output().match(/is lost: the script ended its thread/g)?.length ?? 0
     assert.ok(lost < 20, `${lost} workers were lost`)

@@ -97,7 +97,7 @@ ${cdr}${(options.yaml ?? '').replaceAll('FOLDER', folder)}
     await answer.arrayBuffer()
     return answer.status === 200
   }
-  await until('siphon to be ready', ready, 20_000).catch((error: unknown) => {
+  await until('siphon to be ready', ready, 60_000).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${process.output()}`)
   })
   if (process.child.exitCode !== null)
