@@ -199,7 +199,7 @@ describe('attacks: no crash, no growth, others are served', { skip: missing('pyt
     await until(
       'memory to be back',
       async () => {
-        for (let i = 0; i < 500; i++) await alive()
+        for (let i = 0; i < 2_000; i++) await alive()
         return (await siphon.metric('siphon_memory_allocated_bytes')) - live < 64e6
       },
       60_000,

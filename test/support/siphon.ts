@@ -239,16 +239,19 @@ export class RawPhone {
   /** Sends the request and waits for its final response: the status line's code. */
   async ask(text: string, port: number, ms = 5_000): Promise<number> {
     const callId = /^Call-ID: (.*)$/m.exec(text)?.[1] ?? ''
-    const seen = this.received.length
+    const { promise, resolve, reject } = Promise.withResolvers<string>()
+    const hear = (bytes: Buffer): void => {
+      const m = bytes.toString('latin1')
+      if (/^SIP\/2\.0 [2-6]/.test(m) && m.includes(`Call-ID: ${callId}\r\n`)) resolve(m)
+    }
+    const what = `a final response to ${text.slice(0, 40)}`
+    const limit = setTimeout(() => reject(new Error(`waited ${ms} ms for: ${what}`)), ms)
+    this.#socket.on('message', hear)
     this.send(text, port)
-    const answer = await until(
-      `a final response to ${text.slice(0, 40)}`,
-      () =>
-        this.received
-          .slice(seen)
-          .find((m) => /^SIP\/2\.0 [2-6]/.test(m) && m.includes(`Call-ID: ${callId}\r\n`)),
-      ms,
-    )
+    const answer = await promise.finally(() => {
+      clearTimeout(limit)
+      this.#socket.off('message', hear)
+    })
     const code = Number(answer.slice(8, 11))
     if (text.startsWith('INVITE') && code >= 300) this.send(ackOf(text, answer), port)
     return code
