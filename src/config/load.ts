@@ -72,14 +72,22 @@ export function parseConfig(file: string, source: string, env: Environment): Loa
   }
   // Block by block, so that a fault in one does not hide what is wrong between the others.
   for (const key of Object.keys(blocks) as (keyof Blocks)[]) {
-    const result = blocks[key].safeParse(Object.hasOwn(root, key) ? root[key] : undefined)
-    if (result.success) parsed[key] = result.data
-    else for (const issue of result.error.issues) faults.push(...faultsOf(read, key, issue))
+    const value = Object.hasOwn(root, key) ? root[key] : undefined
+    const result = blocks[key].safeParse(value)
+    if (result.success) {
+      parsed[key] = result.data
+      continue
+    }
+    const { issues } = result.error
+    for (const issue of issues) faults.push(...faultsOf(read, key, issue))
+    // Keys that nobody knows say nothing about those that are known.
+    const rest = blocks[key].safeParse(withoutUnknown(value, issues))
+    if (rest.success) parsed[key] = rest.data
   }
   for (const cross of crossFaults(parsed as Partial<Blocks>)) {
     faults.push(read.fault(cross.path, 'value', cross.what, cross.instead))
   }
-  const script = namedScript(read, file, parsed.script as Blocks['script'] | undefined)
+  const script = namedScript(read, file, parsed.script as Blocks['script'] | undefined, root['script'])
   if (faults.length > 0 || script === null) {
     return { ok: false, faults: unique(faults).sort(byPlace), warnings, script }
   }
@@ -92,13 +100,32 @@ export function parseConfig(file: string, source: string, env: Environment): Loa
   }
 }
 
-function namedScript(read: ReadFile, file: string, block: Blocks['script'] | undefined): NamedScript | null {
-  if (block === undefined) return null
+/** @param written the block as it stands in the file: whatever else is wrong with it, it may name a script */
+function namedScript(
+  read: ReadFile,
+  file: string,
+  block: Blocks['script'] | undefined,
+  written: unknown,
+): NamedScript | null {
+  const path = block?.path ?? (written as { path?: unknown } | null | undefined)?.path
+  if (typeof path !== 'string' || path === '') return null
   return {
-    path: resolve(dirname(resolve(file)), block.path),
-    memory_limit_mb: block.memory_limit_mb,
+    path: resolve(dirname(resolve(file)), path),
+    memory_limit_mb: block?.memory_limit_mb ?? blocks.script.parse({ path }).memory_limit_mb,
     fault: (what, instead) => read.fault(['script', 'path'], 'value', what, instead),
   }
+}
+
+/** A copy of a block without the keys that these issues call unknown. */
+function withoutUnknown(block: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  const copy = structuredClone(block)
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') continue
+    let owner = copy as Record<PropertyKey, unknown>
+    for (const step of issue.path) owner = owner[step] as Record<PropertyKey, unknown>
+    for (const key of issue.keys) delete owner[key]
+  }
+  return copy
 }
 
 function faultsOf(read: ReadFile, block: string, issue: z.core.$ZodIssue): ConfigFault[] {

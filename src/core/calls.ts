@@ -20,7 +20,7 @@ export interface CallView {
   readonly callId: string
   readonly fromUri: string
   readonly toUri: string
-  readonly state: 'setup' | 'answered'
+  readonly state: 'calling' | 'ringing' | 'answered'
   readonly startedAt: number
   readonly answeredAt: number | null
   readonly source: string
@@ -40,6 +40,8 @@ export class Call {
   readonly startedAt: number
   /** Record-routed dialogs of it that are confirmed and not over: the last one's end is the call's. */
   dialogs = 0
+  /** The caller was told that it rings: a provisional response above 100 went up. */
+  ringing = false
   /** A script wants this record (`cdr.write`). */
   requested = false
   kind: 'proxy' | 'b2bua' = 'proxy'
@@ -157,7 +159,7 @@ export class Call {
       callId: this.callId,
       fromUri: this.fromUri,
       toUri: this.toUri,
-      state: this.answered ? 'answered' : 'setup',
+      state: this.answered ? 'answered' : this.ringing ? 'ringing' : 'calling',
       startedAt: this.startedAt,
       answeredAt: this.#answeredAt,
       source: `${remote.host}:${remote.port}`,

@@ -158,6 +158,7 @@ export class Exchange {
 
   #progress(response: Response): void {
     this.#ringing = true
+    if (this.call !== null) this.call.ringing = true
     if (!this.recordRoute || !this.#initial) return
     const dialog = this.#o.dialogs.early(response, this.call)
     if (dialog !== null && !this.#early.includes(dialog)) this.#early = [...this.#early, dialog]

@@ -136,6 +136,8 @@ export class ScriptHost implements Router {
   }
 
   reserve(share: 'initial' | 'in-dialog', _method: string, stream = false): Reservation | null {
+    // Told now, a caller can go elsewhere.
+    if (share === 'initial' && this.#pool.gone) return null
     if (this.#closed || !this.#queue.reserve(share, stream)) return null
     let open = true
     const leave = (): void => {

@@ -4,6 +4,7 @@ import type { LogLine } from '../spine/facts.ts'
 import type { HandlerSettings, HostControlPort, HostMessage, Manifest, ScriptFault } from './conversation.ts'
 import { HandlerWorker, type Loaded } from './handler-worker.ts'
 import { FileWatch } from '../base/file-watch.ts'
+import { Presence } from './presence.ts'
 
 export interface SupervisorOptions {
   readonly script: string
@@ -56,6 +57,8 @@ export class Supervisor implements HostControlPort {
   readonly #watch: FileWatch
   readonly #workers = new Map<number, HandlerWorker>()
   readonly #pauses = new Set<NodeJS.Timeout>()
+  /** Workers of the serving generation that are alive. */
+  readonly #presence = new Presence(() => performance.now())
   /** Names of metrics that serving scripts have declared, and those of each thread. */
   #metricNames = new Set<string>()
   readonly #declared = new Map<string, Set<string>>()
@@ -81,6 +84,11 @@ export class Supervisor implements HostControlPort {
   /** 0 until the first script serves. */
   get generation(): number {
     return this.#generation
+  }
+
+  /** False when its workers die as fast as they are started: whoever can should call elsewhere. */
+  get up(): boolean {
+    return this.#presence.up
   }
 
   /** Threads that have not ended, those on their way out included. */
@@ -115,6 +123,7 @@ export class Supervisor implements HostControlPort {
   }
 
   releaseWorker(id: number): void {
+    this.#presence.remove(id)
     this.#workers.get(id)?.release()
   }
 
@@ -122,6 +131,7 @@ export class Supervisor implements HostControlPort {
     const worker = this.#workers.get(id)
     this.#say('error', `${worker?.thread ?? 'a worker'} is ended: ${why}`)
     worker?.kill()
+    this.#presence.remove(id)
     this.#losses.push(performance.now())
   }
 
@@ -172,6 +182,7 @@ export class Supervisor implements HostControlPort {
     this.#pauses.clear()
     this.#generation = generation
     this.#refusals = 0
+    this.#presence.replace(workers.map((w) => w.id))
     const attachments = workers.map((w) => w.attachment(manifest))
     this.#options.toEngine(
       { what: 'generation', generation, workers: attachments },
@@ -200,6 +211,7 @@ export class Supervisor implements HostControlPort {
     const fit = this.#workers.has(worker.id) && generation === this.#generation && !this.#closed
     if (loaded.ok && fit) {
       this.#refusals = 0
+      this.#presence.add(worker.id)
       const attachment = worker.attachment(loaded.manifest)
       this.#options.toEngine({ what: 'worker', worker: attachment }, [worker.port])
       return
@@ -270,6 +282,7 @@ export class Supervisor implements HostControlPort {
 
   #exited(worker: HandlerWorker, why: string | null): void {
     this.#workers.delete(worker.id)
+    this.#presence.remove(worker.id)
     this.#declared.delete(worker.thread)
     if (why !== null && worker.generation <= this.#generation) {
       this.#losses.push(performance.now())

@@ -5,6 +5,8 @@ import type { WorkerLink } from './worker-link.ts'
 
 /** A worker above the pool's size that had nothing to do for so long is let go. Milliseconds. */
 const IDLE_MS = 60_000
+/** Workers that are replaced are back sooner; after so long without any, they keep dying. Milliseconds. */
+const GONE_MS = 1_000
 
 /**
  * Which workers there are and which of them serve. Keeps the pool at its size, lets it grow to its ceiling, and lets
@@ -22,6 +24,8 @@ export class WorkerPool {
   #requested = 0
   #idleLook: Timer | null = null
   #closed = false
+  /** When the last worker left. */
+  #emptySince = 0
 
   /** @param size workers at rest @param max ceiling */
   constructor(clock: Clock, control: HostControlPort, size: number, max: number) {
@@ -47,6 +51,13 @@ export class WorkerPool {
 
   get(id: number): WorkerLink | undefined {
     return this.#links.get(id)
+  }
+
+  /** There has been no worker for a while: nobody knows when there will be. */
+  get gone(): boolean {
+    return (
+      this.#serving.length === 0 && this.#generation > 0 && this.#clock.now() - this.#emptySince >= GONE_MS
+    )
   }
 
   get canTake(): boolean {
@@ -92,7 +103,7 @@ export class WorkerPool {
   /** The worker gets nothing more and is let go when its runs are over. */
   retire(link: WorkerLink): void {
     link.draining = true
-    this.#serving = this.#serving.filter((l) => l !== link)
+    this.#leave(link)
     this.letGo(link)
   }
 
@@ -107,7 +118,7 @@ export class WorkerPool {
   /** Forgets a worker that is gone. */
   drop(link: WorkerLink): void {
     this.#links.delete(link.id)
-    this.#serving = this.#serving.filter((l) => l !== link)
+    this.#leave(link)
     link.port.close()
   }
 
@@ -136,6 +147,11 @@ export class WorkerPool {
     }
     this.#links.clear()
     this.#serving = []
+  }
+
+  #leave(link: WorkerLink): void {
+    this.#serving = this.#serving.filter((l) => l !== link)
+    if (this.#serving.length === 0) this.#emptySince = this.#clock.now()
   }
 
   #ask(count: number): void {

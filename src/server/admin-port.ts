@@ -8,6 +8,8 @@ export interface AdminPortOptions {
   /** Null until the engine has been started. */
   readonly link: () => EngineLink | null
   readonly state: () => ServerState
+  /** False while the script has no workers that live. */
+  readonly scriptUp: () => boolean
   /** One Float64: `Date.now()` of the engine's last tick, 0 before the first. */
   readonly heartbeat: SharedArrayBuffer
   readonly uptimeSeconds: () => number
@@ -29,7 +31,8 @@ export function adminPort(options: AdminPortOptions): AdminPort {
     }),
     ready: () => {
       const state = options.state()
-      return state === 'stopped' ? 'draining' : state
+      if (state === 'stopped') return 'draining'
+      return state === 'ready' && !options.scriptUp() ? 'starting' : state
     },
     stats: async () => {
       const levels = await link().ask('levels', null)
@@ -65,7 +68,7 @@ export function adminPort(options: AdminPortOptions): AdminPort {
           state: row.state,
           a_party: decode(row.fromUri),
           b_party: row.destination === null ? null : decode(row.toUri),
-          since_seconds: row.sinceSeconds,
+          since_seconds: Math.floor(row.sinceSeconds),
         })),
         next,
       }

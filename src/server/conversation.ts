@@ -143,7 +143,7 @@ export interface CallRow {
   readonly id: string
   readonly callId: string
   readonly kind: 'proxy' | 'b2bua'
-  readonly state: 'calling' | 'answered'
+  readonly state: 'calling' | 'ringing' | 'answered'
   readonly fromUri: string
   readonly toUri: string
   readonly destination: string | null

@@ -418,7 +418,7 @@ export class Engine {
       id: view.id,
       callId: view.callId,
       kind: view.kind,
-      state: view.state === 'setup' ? 'calling' : 'answered',
+      state: view.state,
       fromUri: view.fromUri,
       toUri: view.toUri,
       destination: view.destination,

@@ -1,6 +1,6 @@
 import type { Levels } from '../observe/metrics/builtin.ts'
 import type { CdrPipeline } from '../observe/cdr/pipeline.ts'
-import type { HepExporter } from '../observe/hep/exporter.ts'
+import type { HepExporter, HepLevels } from '../observe/hep/exporter.ts'
 import type { RegistrationStore } from '../store/registration-store.ts'
 import type { EngineLevels } from './conversation.ts'
 
@@ -18,6 +18,8 @@ export function levelsOf(
   certificates: Levels['certificates'] = [],
 ): Levels {
   const sinks = cdr?.levels() ?? []
+  // Once: the engine writes on, and what is sent, lost and waiting must add up.
+  const trace = hep?.levels() ?? null
   return {
     pool: engine?.pool ?? null,
     scriptGeneration: engine?.pool.generation ?? null,
@@ -44,17 +46,18 @@ export function levelsOf(
     cacheEntries: engine?.caches.map((c) => [c.name, c.entries] as const) ?? null,
     cacheEvictions: engine?.caches.map((c) => [c.name, c.evicted] as const) ?? null,
     gateways: engine?.gateways.map((g) => [g.group, g.destination, g.up] as const) ?? null,
-    hepPackets: hepPackets(hep),
-    hepConnected: hep?.levels().connected ?? false,
+    hepPackets: hepPackets(trace),
+    hepQueued: trace?.queued ?? 0,
+    hepConnected: trace?.connected ?? false,
     // Without a media engine there are none, and that is known; without the engine nothing is.
     mediaSessions: engine && (engine.media?.sessions ?? 0),
     mediaInstances: engine && (engine.media?.instances ?? []),
   }
 }
 
-function hepPackets(hep: HepExporter | null): (readonly [string, number])[] {
-  if (!hep) return HEP_OUTCOMES.map((outcome) => [outcome, 0] as const)
-  const { sent, dropped } = hep.levels()
+function hepPackets(trace: HepLevels | null): (readonly [string, number])[] {
+  if (!trace) return HEP_OUTCOMES.map((outcome) => [outcome, 0] as const)
+  const { sent, dropped } = trace
   return [
     ['sent', sent],
     ['dropped_ring_full', dropped.ringFull],

@@ -271,6 +271,7 @@ export class Server {
         port: adminPort({
           link: () => this.#link,
           state: () => this.#state,
+          scriptUp: () => this.#supervisor?.up ?? false,
           heartbeat: this.#heartbeat,
           uptimeSeconds: () => (performance.now() - this.#started) / 1000,
         }),

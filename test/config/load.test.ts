@@ -156,6 +156,23 @@ domain: { local: example.com }
       '7:18 domain.local — is not a list; write its entries in [ ], or one a line after a dash',
     ])
   })
+  it('of keys that nobody knows hide neither what is wrong between others, nor the script', () => {
+    const source = `script: { path: s.ts, sync_pool_size: 9, sync_pool_max: 2, reload: { x: 1 }, sync_pool_min: 1 }
+cdr: { enabled: true, backend: http, file: { pth: x } }
+`
+    const result = parseConfig('/etc/f', source, {})
+    assert.ok(!result.ok)
+    assert.deepEqual(
+      result.faults.map((f) => `${f.line}:${f.column} ${f.path} ${f.what}`),
+      [
+        '1:60 script.reload is not one of auto, sighup',
+        '1:78 script.sync_pool_min is not a key of the configuration',
+        '2:32 cdr.backend is http, and there is no cdr.http',
+        '2:46 cdr.file.pth is not a key of the configuration',
+      ],
+    )
+    assert.equal(result.script?.path, '/etc/s.ts')
+  })
   it('name a variable that is not set, and never a value', () => {
     assert.deepEqual(
       bad(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { register } from '../../bench/subjects.ts'
+import { capture, receiveHep } from '../support/collectors.ts'
 import { missing, until } from '../support/programs.ts'
 import { ackOf, freePort, RawPhone, requestText, responseText, startSiphon } from '../support/siphon.ts'
 import { runCaller, startCallee } from '../support/sipp.ts'
@@ -10,10 +11,13 @@ const unavailable = 'siphon_call_attempts_total{result="unavailable"}'
 const holdMs = full ? 30_000 : 4_000
 
 describe('drain', () => {
-  it(`SIGTERM during 200 calls/s of ${holdMs / 1000} s`, { skip: missing('sipp') }, async () => {
+  it(`SIGTERM during 200 calls/s of ${holdMs / 1000} s`, { skip: missing('sipp', 'tshark') }, async () => {
+    const hep = await receiveHep()
     const siphon = await startSiphon({
-      yaml: 'server: { drain_secs: 60, lame_duck_secs: 1 }',
+      yaml: `server: { drain_secs: 60, lame_duck_secs: 1 }
+tracing: { hep: { endpoint: "127.0.0.1:${hep.port}" } }`,
     })
+    const packets = await capture(siphon.sip)
     const calleePort = await freePort()
     const callee = startCallee(calleePort)
     try {
@@ -54,7 +58,13 @@ describe('drain', () => {
         answered.every((r) => r['disconnect_initiator'] === 'caller' && (r['duration_secs'] as number) > 0),
       )
       assert.ok(refused.every((r) => r['disconnect_initiator'] === 'server'))
+      // What was still to be sent when the last call ended has been.
+      const crossed = await packets.stop()
+      await until('the trace to be read', () => hep.packets() >= crossed)
+      assert.equal(hep.packets(), crossed)
     } finally {
+      hep.close()
+      await packets.stop()
       await callee.stop('SIGKILL')
       await siphon.stop('SIGKILL')
     }

@@ -182,7 +182,7 @@ describe('one record for each call attempt, whatever ends it', () => {
     assert.deepEqual(attempts, { busy: 1 })
   })
 
-  it('and nothing else: as many records as calls, every gauge back to 0', async () => {
+  it('and nothing else: as many records as calls, every gauge of calls back to 0', async () => {
     await lab.quiet()
     assert.equal(lab.siphon.records().length, lab.recorded.size)
     assert.equal(new Set(lab.siphon.records().map((r) => r['id'])).size, lab.recorded.size)

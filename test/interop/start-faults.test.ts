@@ -57,7 +57,7 @@ function occupy(t: TestContext, protocol: 'udp' | 'tcp', port: number): Promise<
   return new Promise((done) => server.listen(port, '127.0.0.1', done))
 }
 
-describe('siphon run, where it cannot', () => {
+describe('siphon run, where it cannot', { concurrency: true }, () => {
   const keys = [
     ['udp', 'listen.udp'],
     ['tcp', 'listen.tcp'],
@@ -90,7 +90,7 @@ describe('siphon run, where it cannot', () => {
   })
 })
 
-describe('siphon check, on a script', () => {
+describe('siphon check, on a script', { concurrency: true }, () => {
   it('gives up on one that never finishes loading, and says so', async (t) => {
     const { config } = await project(t, 'for (;;) {}\n')
     const { code, output } = await siphon('check', '-c', config)

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { scratch } from '../support/cdr.ts'
 import { until } from '../support/programs.ts'
 import { RawPhone, requestText, startSiphon, type Siphon } from '../support/siphon.ts'
 
@@ -7,6 +10,7 @@ const script = `import { proxy } from 'siphon'
 
 proxy.onRequest('INVITE|MESSAGE', async (request) => {
   if (request.ruri.includes('spin')) while (true) {}
+  if (request.ruri.includes('block')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
   if (request.ruri.includes('never')) await new Promise(() => {})
   if (request.ruri.includes('throw')) throw new Error('as asked')
   if (request.ruri.includes('exit')) process.exit(3)
@@ -67,6 +71,7 @@ describe('a script that misbehaves costs its own call a 500 and nobody else anyt
 
   for (const [user, reason] of [
     ['spin', 'timeout'],
+    ['block', 'timeout'],
     ['never', 'timeout'],
     ['throw', 'exception'],
     ['eat', 'worker_lost'],
@@ -108,27 +113,57 @@ describe('a script that misbehaves costs its own call a 500 and nobody else anyt
       await until('nothing to be in flight', async () => (await pool()).inflight === 0)
     }
   })
+})
 
-  it('fills, sheds, and recovers', async () => {
-    const before = await siphon.metric('siphon_pyexec_jobs_shed_total')
-    for (let i = 0; i < 100; i++) phone.send(requestText('INVITE', 'sip:spin@127.0.0.1'), siphon.sip)
-    await until(
-      'requests to be shed',
-      async () => (await siphon.metric('siphon_pyexec_jobs_shed_total')) > before,
-    )
-    await until('every worker to be busy and jobs to wait', async () => {
-      const { size, max, inflight, queued } = await pool()
-      // How many there are by then is the machine's to say: to start one takes as long as another may be stuck.
-      return size >= 2 && max === 4 && inflight === size && queued > 0
+describe('a pool whose workers are all held', () => {
+  it('fills, sheds, and recovers when they are let go', async (t) => {
+    // A handler that holds its thread as long as there is a file, but no processor, which new workers need.
+    const hold = join(scratch(t), 'hold')
+    writeFileSync(hold, '')
+    const siphon = await startSiphon({
+      script: `import { existsSync } from 'node:fs'
+import { proxy } from 'siphon'
+
+const never = new Int32Array(new SharedArrayBuffer(4))
+
+proxy.onRequest((request) => {
+  if (request.ruri.includes('hold')) while (existsSync(process.env['HOLD'] ?? '')) Atomics.wait(never, 0, 0, 50)
+  return request.reply(480)
+})
+`,
+      scriptOptions: { sync_pool_size: 2, sync_pool_max: 4, executor_queue_capacity: 16 },
+      env: { HOLD: hold },
     })
-    await until('good calls to pass again', async () => (await call('good')) === 200, 60_000)
+    t.after(() => siphon.stop('SIGKILL'))
+    const phone = await RawPhone.open()
+    t.after(() => phone.close())
+    phone.acknowledge(siphon.sip)
+    const shed = (): Promise<number> => siphon.metric('siphon_pyexec_jobs_shed_total')
+    const level = (name: string): Promise<number> => siphon.metric(`siphon_pyexec_${name}`)
+
+    for (let i = 0; i < 100; i++) phone.send(requestText('INVITE', 'sip:hold@127.0.0.1'), siphon.sip)
+    await until('requests to be shed', async () => (await shed()) > 0)
+    await until('every worker to be busy and jobs to wait', async () => {
+      const levels = [await level('pool_size'), await level('pool_max'), await level('inflight')]
+      return levels.every((n) => n === 4) && (await level('queue_depth')) > 0
+    })
+    const before = await shed()
+    phone.send(requestText('INVITE', 'sip:good@127.0.0.1'), siphon.sip)
+    await until('a call to be shed', async () => (await shed()) > before)
+
+    rmSync(hold)
+    await until('all that were taken to be answered', async () => {
+      const answers = phone.received.filter((m) => m.startsWith('SIP/2.0 480'))
+      return answers.length === 101 - (await shed())
+    })
+    assert.equal(await phone.ask(requestText('INVITE', 'sip:good@127.0.0.1'), siphon.sip), 480)
+    assert.deepEqual([await level('inflight'), await level('queue_depth')], [0, 0])
     await until(
-      'nothing to be left',
+      'transactions to end',
       async () => (await siphon.sum('siphon_transactions_active')) === 0,
-      60_000,
+      20_000,
     )
-    assert.equal(await siphon.metric('siphon_cdr_sessions'), 0)
-    const { inflight, queued } = await pool()
-    assert.deepEqual([inflight, queued], [0, 0])
+    await until('records to be closed', async () => (await siphon.metric('siphon_cdr_sessions')) === 0)
+    assert.equal(await siphon.sum('siphon_script_errors_total'), 0)
   })
 })

@@ -292,6 +292,22 @@ describe('the script host', () => {
     assert.equal(next.offers.length, 2)
   })
 
+  it('refuses new calls when it has had no worker for a second, and takes them again with the next one', () => {
+    const { clock, host, worker, submit, asked } = lab()
+    host.workerGone(worker.id, 'crashed')
+    assert.deepEqual(asked, ['need 1'])
+    clock.advance(999)
+    assert.ok(submit())
+    clock.advance(1)
+    assert.equal(submit(), false)
+    assert.ok(submit(job(), 'in-dialog'))
+    const next = new FakeWorker(9, host, 4)
+    host.attach(next.link(1, clock))
+    assert.ok(submit())
+    host.flush()
+    assert.equal(next.offers.length, 3)
+  })
+
   it('a job that no worker takes in time fails, and is not started later', () => {
     const { clock, host, outcomes, submit } = lab({}, 1)
     host.workerGone(1, 'gone')

@@ -115,6 +115,11 @@ describe('the pool fills, sheds and recovers', () => {
     const outcomes = Array.from({ length: 15 }, () => r.run(doing('slow')))
     let most = 0
     const watch = setInterval(() => (most = Math.max(most, r.host.size)), 10)
+    // Jobs wait until it has grown, however long a worker takes to load.
+    await until(() => {
+      if (r.host.queued === 0) outcomes.push(r.run(doing('slow')))
+      return most >= 3
+    }, 20_000)
     assert.ok((await Promise.all(outcomes)).every((o) => o.ok))
     clearInterval(watch)
     assert.equal(most, 3)

@@ -1,6 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { tellAtLimit } from './time-limit.ts'
 
 /** Real programs, run for interop tests and benchmarks. */
 
@@ -29,7 +30,10 @@ export interface Running {
   stop(signal?: NodeJS.Signals, graceMs?: number): Promise<number | null>
 }
 
-/** Starts a program whose output is kept. */
+/** Programs that have not ended, by their process, with the command line. */
+const alive = new Map<ChildProcess, string>()
+
+/** Starts a program whose output is kept. It ends with this process at the latest, however that ends. */
 export function start(
   command: string,
   args: readonly string[],
@@ -43,6 +47,7 @@ export function start(
     // would hold our end of their output open, and with it the test.
     detached: true,
   })
+  alive.set(child, [command, ...args].join(' ').slice(0, 200))
   let text = ''
   const keep = (chunk: Buffer): void => {
     text = (text + chunk.toString()).slice(-1_000_000)
@@ -50,11 +55,13 @@ export function start(
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
   const exited = new Promise<number | null>((done) => {
-    child.on('error', () => done(null))
-    child.on('exit', (code) => {
+    const ended = (code: number | null): void => {
+      alive.delete(child)
       killGroup(child)
       done(code)
-    })
+    }
+    child.on('error', () => ended(null))
+    child.on('exit', ended)
   })
   return {
     child,
@@ -71,7 +78,7 @@ export function start(
   }
 }
 
-/** Whatever is left of a program that has ended. */
+/** A program and whatever it has started. */
 function killGroup({ pid }: ChildProcess): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL')
@@ -79,6 +86,17 @@ function killGroup({ pid }: ChildProcess): void {
     // Nothing is left.
   }
 }
+
+function killAll(): void {
+  for (const child of alive.keys()) killGroup(child)
+}
+
+process.on('exit', killAll)
+// They are in groups of their own: what a terminal or a runner sends to us does not reach them.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+tellAtLimit(() => [...alive].map(([{ pid }, line]) => `still running: ${pid} ${line}`))
+// A test that fails before it has told who ends what it started would wait for that for ever.
+if (process.env['NODE_TEST_CONTEXT'] !== undefined) (await import('node:test')).after(killAll)
 
 /** Waits until `check` gives something other than undefined, false or null; rejects after `ms` with `what`. */
 export async function until<T>(

@@ -16,6 +16,8 @@ export interface SiphonOptions {
   readonly yaml?: string
   /** Added to the `script:` block: `{ sync_pool_max: 2 }`. */
   readonly scriptOptions?: Readonly<Record<string, unknown>>
+  /** More of the admin block: `auth: { token: s3cret }`. */
+  readonly admin?: string
   readonly env?: Record<string, string>
 }
 
@@ -82,7 +84,7 @@ export async function startSiphon(options: SiphonOptions = {}): Promise<Siphon> 
 domain: { local: ["127.0.0.1", "example.com"] }
 script: ${scriptBlock}
 metrics: { prometheus: { listen: "127.0.0.1:${metricsPort}" } }
-admin: { listen: "127.0.0.1:${adminPort}" }
+admin: { listen: "127.0.0.1:${adminPort}"${options.admin ? `, ${options.admin}` : ''} }
 ${cdr}${(options.yaml ?? '').replaceAll('FOLDER', folder)}
 `,
   )
@@ -95,7 +97,7 @@ ${cdr}${(options.yaml ?? '').replaceAll('FOLDER', folder)}
     await answer.arrayBuffer()
     return answer.status === 200
   }
-  await until('siphon to be ready', ready, 20_000).catch((error: unknown) => {
+  await until('siphon to be ready', ready, 60_000).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${process.output()}`)
   })
   if (process.child.exitCode !== null)
@@ -223,19 +225,33 @@ export class RawPhone {
     )
   }
 
+  /** From now on refusals of INVITEs are acknowledged, so that their transactions end. */
+  acknowledge(port: number): void {
+    this.#socket.on('message', (m) => {
+      const answer = m.toString('latin1')
+      if (!/^SIP\/2\.0 [3-6]/.test(answer) || !/^CSeq: \d+ INVITE\r$/m.test(answer)) return
+      const headers = answer.split('\r\n').filter((line) => /^(Via|From|To|Call-ID|CSeq):/.test(line))
+      const ack = ['ACK sip:x@127.0.0.1 SIP/2.0', ...headers, 'Max-Forwards: 70', 'Content-Length: 0', '', '']
+      this.send(ack.join('\r\n').replace(/^(CSeq: \d+) INVITE/m, '$1 ACK'), port)
+    })
+  }
+
   /** Sends the request and waits for its final response: the status line's code. */
   async ask(text: string, port: number, ms = 5_000): Promise<number> {
     const callId = /^Call-ID: (.*)$/m.exec(text)?.[1] ?? ''
-    const seen = this.received.length
+    const { promise, resolve, reject } = Promise.withResolvers<string>()
+    const hear = (bytes: Buffer): void => {
+      const m = bytes.toString('latin1')
+      if (/^SIP\/2\.0 [2-6]/.test(m) && m.includes(`Call-ID: ${callId}\r\n`)) resolve(m)
+    }
+    const what = `a final response to ${text.slice(0, 40)}`
+    const limit = setTimeout(() => reject(new Error(`waited ${ms} ms for: ${what}`)), ms)
+    this.#socket.on('message', hear)
     this.send(text, port)
-    const answer = await until(
-      `a final response to ${text.slice(0, 40)}`,
-      () =>
-        this.received
-          .slice(seen)
-          .find((m) => /^SIP\/2\.0 [2-6]/.test(m) && m.includes(`Call-ID: ${callId}\r\n`)),
-      ms,
-    )
+    const answer = await promise.finally(() => {
+      clearTimeout(limit)
+      this.#socket.off('message', hear)
+    })
     const code = Number(answer.slice(8, 11))
     if (text.startsWith('INVITE') && code >= 300) this.send(ackOf(text, answer), port)
     return code

@@ -47,7 +47,10 @@ export function startCallee(
   )
 }
 
-/** Runs a caller to its end. */
+/** How much later than planned a caller may end: calls that have lost a message wait for the timers of both sides. */
+const PATIENCE_MS = 120_000
+
+/** Runs a caller to its end. Rejects when it does not come to one: a call that hears nothing more would wait for ever. */
 export async function runCaller(options: CallerOptions): Promise<CallerResult> {
   const cwd = mkdtempSync(join(tmpdir(), 'sipp-'))
   const caller = start(
@@ -68,7 +71,15 @@ export async function runCaller(options: CallerOptions): Promise<CallerResult> {
   )
   const kill = (): void => void caller.stop('SIGKILL')
   options.until?.then(kill, kill)
+  const planned = (options.calls / options.rate) * 1000 + (options.holdMs ?? 100)
+  let late = false
+  const limit = setTimeout(() => {
+    late = true
+    kill()
+  }, planned + PATIENCE_MS)
   await caller.exited
+  clearTimeout(limit)
+  if (late) throw new Error(`sipp does not end: ${caller.output().slice(-4_000)}`)
   const lines = readFileSync(join(cwd, 'stat.csv'), 'latin1').trim().split('\n')
   const names = (lines[0] ?? '').split(';')
   const last = (lines.at(-1) ?? '').split(';')

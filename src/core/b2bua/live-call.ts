@@ -173,6 +173,7 @@ export class LiveCall implements BridgeUser {
 
   onRinging(_leg: UacLeg): void {
     this.#ringing = true
+    this.call.ringing = true
   }
 
   onAnswered(leg: UacLeg | null, outcome: Outcome): void {

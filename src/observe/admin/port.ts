@@ -114,7 +114,7 @@ export interface LiveCall {
   readonly id: string
   readonly call_id: string
   readonly kind: 'proxy' | 'b2bua'
-  readonly state: 'calling' | 'ringing' | 'answered' | 'terminated'
+  readonly state: 'calling' | 'ringing' | 'answered'
   /** From URI. */
   readonly a_party: string
   /** Where it went; null while that is open. */

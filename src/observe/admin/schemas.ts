@@ -30,10 +30,10 @@ export const call = z.object({
   id: z.string(),
   call_id: z.string(),
   kind: z.enum(['proxy', 'b2bua']),
-  state: z.enum(['calling', 'ringing', 'answered', 'terminated']),
+  state: z.enum(['calling', 'ringing', 'answered']),
   a_party: z.string(),
   b_party: z.string().nullable(),
-  since_seconds: z.number().min(0),
+  since_seconds: z.int().min(0),
 })
 
 export const hungUp = z.object({ status: z.literal('hung_up'), id: z.string() })

@@ -60,6 +60,7 @@ export interface Levels {
   readonly cdrQueues: readonly (readonly [sink: string, waiting: number])[] | null
   /** Every outcome, 0 included; ever rising. */
   readonly hepPackets: readonly (readonly [outcome: string, packets: number])[] | null
+  readonly hepQueued: number | null
   readonly hepConnected: boolean | null
   readonly mediaSessions: number | null
   /** Every instance that is configured. */
@@ -167,6 +168,7 @@ export function declarePulled(reader: MetricsReader, levels: () => Levels | null
     ['cache'],
     () => labelled(levels()?.cacheEvictions, ([cache, evicted]) => [{ cache }, evicted]),
   )
+  gauge('siphon_hep_queue_depth', 'HEP packets that wait for the collector', (l) => l.hepQueued)
   gauge('siphon_hep_connected', '1 while HEP packets can be sent, otherwise 0', (l) =>
     l.hepConnected === null ? null : Number(l.hepConnected),
   )

@@ -241,7 +241,7 @@ function tapScript(spine: Spine, writer: MetricsWriter): void {
   )
   const shed = writer.counter(
     'siphon_pyexec_jobs_shed_total',
-    'Script jobs refused because the queue was full',
+    'Script jobs refused because the queue was full or no worker lived',
   )
   const took = new Map(HANDLERS.map((handler) => [handler, seconds.labels({ handler })]))
   for (const handler of HANDLERS) for (const reason of FAILURE_REASONS) errors.labels({ handler, reason })

@@ -37,6 +37,7 @@ const LEVELS: Levels = {
   cacheEvictions: [['sessions', 0]],
   gateways: [['carriers', 'carriers-1', true]],
   hepPackets: [['sent', 10]],
+  hepQueued: 3,
   hepConnected: true,
   mediaSessions: 11,
   mediaInstances: [['127.0.0.1:2223', true]],
