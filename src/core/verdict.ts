@@ -71,7 +71,11 @@ export interface DialVerdict {
   readonly policy: 'transparent' | 'strict'
   readonly timer: SessionTimerVerdict | null
   /** With what challenges of the callees are answered; null: they are refusals. */
-  readonly credentials: { readonly user: string; readonly password: string } | null
+  readonly credentials: {
+    readonly user: string
+    readonly password: string
+    readonly realm: string | null
+  } | null
   readonly progress: readonly ProgressVerdict[]
 }
 

@@ -18,9 +18,9 @@ export interface Says {
 
 const ALLOW = 'INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, MESSAGE, NOTIFY, REFER, OPTIONS'
 
-/** A session description whose text names who made it, and how often. */
-export const sdp = (who: string): string =>
-  `v=0\r\no=- 1 1 IN IP4 ${who}\r\ns=-\r\nm=audio 4000 RTP/AVP 0\r\n`
+/** A session description whose text names what it says; the origin is everybody's unless told. */
+export const sdp = (what: string, by = 'lab'): string =>
+  `v=0\r\no=- 1 1 IN IP4 ${by}\r\ns=-\r\nc=IN IP4 ${what}\r\nm=audio 4000 RTP/AVP 0\r\n`
 
 let agents = 0
 

@@ -205,14 +205,19 @@ export class ScriptCall extends MessageView {
   }
 
   /**
-   * With what the callees' challenges (401, 407) of the INVITE are answered, by digest (RFC 3261 §22.2). Without it a challenge
-   * is a refusal.
+   * With what the challenges (401, 407) of those who are dialled are answered, by digest (RFC 3261 §22.2): of the INVITE, and of
+   * later requests on its leg when the same realm asks. They go to nobody else. Without it a challenge is a refusal.
+   * @param options.realm the only realm that gets them; unless told, whichever the INVITE is challenged for
    */
-  setCredentials(user: string, password: string): void {
+  setCredentials(user: string, password: string, { realm }: { readonly realm?: string } = {}): void {
     if (typeof user !== 'string' || user === '' || typeof password !== 'string') {
       throw new ScriptError('setCredentials needs a user and a password')
     }
-    this.#credentials = { user: headerValue('user', user), password: encodeText(password) }
+    this.#credentials = {
+      user: headerValue('user', user),
+      password: encodeText(password),
+      realm: realm === undefined ? null : headerValue('realm', realm),
+    }
   }
 
   /** A provisional response of our own, sent before the verdict is carried out. @param code 101 … 199 */

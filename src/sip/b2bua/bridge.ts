@@ -13,11 +13,12 @@ import {
   type RefusedBy,
 } from './events.ts'
 import { crossing, type HeaderPolicy } from './headers.ts'
-import type { Credentials, DialPlan } from './plan.ts'
+import { type Credentials, type DialPlan, relayed } from './plan.ts'
 import { join, Referral } from './referral.ts'
 import type { Session } from './session.ts'
 import type { Ask } from './session-user.ts'
-import { UacLeg, type LegProgress, type Signer, type UacUser } from './uac-leg.ts'
+import type { Signer } from './signer.ts'
+import { UacLeg, type LegProgress, type UacUser } from './uac-leg.ts'
 import { UasLeg, type UasUser } from './uas-leg.ts'
 
 /** What all bridges of a server share. */
@@ -431,7 +432,7 @@ export class Bridge implements UasUser, UacUser {
   }
 
   #crossed(outcome: Outcome): Outcome {
-    return { ...outcome, headers: this.crossing(outcome.headers) }
+    return relayed({ ...outcome, headers: this.crossing(outcome.headers) })
   }
 
   #end(headers: readonly Header[]): void {

@@ -15,6 +15,8 @@ export interface DialTarget {
 export interface Credentials {
   readonly user: string
   readonly password: string
+  /** The only realm that gets them; null: whichever asks for them in answer to the INVITE. */
+  readonly realm: string | null
 }
 
 /** Whom to call, and with what. */
@@ -53,15 +55,22 @@ export function bestFailure(failures: readonly BranchFailure[]): BranchFailure |
   return best === null ? null : (failures[best.branch] ?? null)
 }
 
+/** A challenge without its challenge, which the policy has kept back, asks for nothing: it is a refusal. */
+export function relayed(outcome: Outcome): Outcome {
+  const { status, headers } = outcome
+  if (status !== 401 && status !== 407) return outcome
+  if (headers.some(([name]) => /^(www|proxy)-authenticate$/i.test(name))) return outcome
+  return { ...outcome, status: 403, reason: null }
+}
+
 /**
  * A callee's refusal as the caller may see it. A redirect's Contact and a challenge's realm are of the other side; 503 would
  * make the caller believe that we are out of service (§16.7 step 6), 487 that it has cancelled.
  */
 export function refusalFor(outcome: Outcome): Outcome {
   const { status, headers } = outcome
-  const challenged = headers.some(([name]) => /^(www|proxy)-authenticate$/i.test(name))
   if (status < 400) return { ...outcome, status: 480, reason: null }
-  if ((status === 401 || status === 407) && !challenged) return { ...outcome, status: 403, reason: null }
+  if (status === 401 || status === 407) return relayed(outcome)
   if (status === 487) return { ...outcome, status: 480, reason: null }
   if (status !== 503) return outcome
   return {

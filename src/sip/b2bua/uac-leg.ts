@@ -19,6 +19,7 @@ import {
 import { payloadOf, put } from './headers.ts'
 import { Session } from './session.ts'
 import type { Ask, SessionUser } from './session-user.ts'
+import { credentialsOf, isChallenge, type Signer } from './signer.ts'
 
 /** A provisional response, and the PRACK it waits for. */
 export interface LegProgress extends Progress {
@@ -63,12 +64,6 @@ export interface UacLegOptions {
   readonly policy: SessionTimerPolicy
   /** Null: challenges are refusals. */
   readonly signer: Signer | null
-}
-
-/** What answers challenges: `DigestClient`. */
-export interface Signer {
-  /** The request with credentials; null when there is no use in trying. */
-  retry(response: Response, request: Request, tries: number): Request | null
 }
 
 const MOST_TRIES = 3
@@ -239,8 +234,7 @@ export class UacLeg implements Actor, SessionUser {
       return
     }
     this.#acceptedTags.add(tag)
-    session.confirm(response, this.offered)
-    session.described(this.#o.content)
+    session.confirm(response, this.offered, this.#invite)
     if (this.#state !== 'calling') {
       // It raced our CANCEL, or another branch was faster.
       session.hangup([])
@@ -263,7 +257,7 @@ export class UacLeg implements Actor, SessionUser {
       this.#launch()
       return
     }
-    if ((status === 401 || status === 407) && this.#answerChallenge(response)) return
+    if (isChallenge(response) && this.#answerChallenge(response)) return
     this.#refused('peer', { status, reason, ...payloadOf(response) })
   }
 
@@ -272,8 +266,10 @@ export class UacLeg implements Actor, SessionUser {
     const signed = this.#o.signer?.retry(response, this.#invite, this.#challenges++)
     if (signed === undefined || signed === null) return false
     this.#invite = this.#build()
-    for (const { name, key, value } of signed.headers.fields) {
-      if (key === 'authorization' || key === 'proxy-authorization') this.#invite.headers.append(name, value)
+    // The caller's own, where they cross, are in it already.
+    const crossed = new Set(credentialsOf(this.#invite).map(([, value]) => value))
+    for (const [name, value] of credentialsOf(signed)) {
+      if (!crossed.has(value)) this.#invite.headers.append(name, value)
     }
     this.#launch()
     return true
@@ -305,7 +301,18 @@ export class UacLeg implements Actor, SessionUser {
     if (known !== undefined && (known.alive || !first)) return known
     const { out, timers, policy, nextId } = this.#o
     const dialog = Dialog.uac(this.#invite, response)
-    const session = new Session({ id: nextId(), dialog, caller: true, out, user: this, timers, policy })
+    const { signer } = this.#o
+    const session = new Session({
+      id: nextId(),
+      dialog,
+      caller: true,
+      out,
+      user: this,
+      timers,
+      policy,
+      signer,
+    })
+    session.described(session.describe(this.#o.content))
     this.#sessions.set(tag, session)
     return session
   }

@@ -108,7 +108,16 @@ export class UasLeg implements SessionUser {
     if (session === undefined) {
       const { out, timers, policy, nextId, newTag } = this.#o
       const dialog = Dialog.uas(this.invite, newTag())
-      session = new Session({ id: nextId(), dialog, caller: false, out, user: this, timers, policy })
+      session = new Session({
+        id: nextId(),
+        dialog,
+        caller: false,
+        out,
+        user: this,
+        timers,
+        policy,
+        signer: null,
+      })
       session.hear(this.invite)
       this.#sessions.set(key, session)
     }
@@ -124,8 +133,9 @@ export class UasLeg implements SessionUser {
       ...(reason === null ? {} : { reason }),
     })
     addAbilities(response.headers)
-    put(response, content, headers)
-    session.described(content)
+    const said = session.describe(content)
+    put(response, said, headers)
+    session.described(said)
     if ((reliable && this.takesReliable) || requiresReliable(this.invite)) {
       session.reliable.send(this.#transaction, response)
       return 'reliably'
