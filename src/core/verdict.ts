@@ -62,7 +62,12 @@ export type Verdict =
 /** `call.dial` and `call.fork`: as a back-to-back user agent. */
 export interface DialVerdict {
   readonly do: 'dial'
-  readonly targets: readonly { readonly uri: string; readonly nextHop: string | null }[]
+  readonly targets: readonly {
+    readonly uri: string
+    readonly nextHop: string | null
+    /** Which registered contact it is (`ContactView.reference`); null and absent: none that the script has named. */
+    readonly contact?: string | null
+  }[]
   readonly strategy: 'parallel' | 'sequential'
   /** Each destination's, ms; null: no limit of ours. */
   readonly timeoutMs: number | null

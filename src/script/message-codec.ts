@@ -262,7 +262,7 @@ function readVerdict(reader: BatchReader): Verdict {
 function writeDial(batch: Batch, verdict: DialVerdict): void {
   const { targets, strategy, timeoutMs, rerouteOn, policy, timer, progress } = verdict
   batch.push(targets.length)
-  for (const { uri, nextHop } of targets) batch.push(uri, nextHop)
+  for (const { uri, nextHop, contact } of targets) batch.push(uri, nextHop, contact ?? null)
   batch.push(
     strategy,
     timeoutMs ?? -1,
@@ -280,7 +280,8 @@ function writeDial(batch: Batch, verdict: DialVerdict): void {
 function readDial(reader: BatchReader): DialVerdict {
   const targets: DialVerdict['targets'][number][] = []
   for (let left = reader.number(); left > 0; left--) {
-    targets.push({ uri: reader.string(), nextHop: reader.text() })
+    const [uri, nextHop, contact] = [reader.string(), reader.text(), reader.text()]
+    targets.push(contact === null ? { uri, nextHop } : { uri, nextHop, contact })
   }
   const strategy = reader.string() === 'sequential' ? 'sequential' : 'parallel'
   const timeout = reader.number()

@@ -197,6 +197,10 @@ export class Engine {
     })
     this.#b2bua = new B2buaCore({
       ...shared,
+      own,
+      failover: start.dns.failover,
+      ways: this.#registrar,
+      flowTokens: this.#flowTokens,
       calls: this.#calls,
       chance: Math.random,
       ...(this.#media === null ? {} : { media: mediaRelay(this.#media) }),

@@ -26,9 +26,9 @@ describe('handlers of calls', () => {
         call.setToHost('inside.example:5070')
         call.setHeader('X-Route', 'a')
         call.sessionTimer(600, { refresher: 'uas' })
-        call.setCredentials('trunk', 'p')
+        call.setCredentials('trunk', 'p', { realm: 'carrier' })
         call.progress(183, undefined, { body: 'v=0' })
-        return call.fork(['sip:a@10.0.0.1', 'sip:b@10.0.0.2'], {
+        return call.fork(['sip:a@10.0.0.1', { uri: 'sip:b@10.0.0.2', reference: '7 sip:b@example.com' }], {
           strategy: 'sequential', rerouteOn: [503], timeout: 5, nextHop: 'sip:10.0.0.9', headers: 'strict',
         })
       })`,
@@ -39,14 +39,14 @@ describe('handlers of calls', () => {
       do: 'dial',
       targets: [
         { uri: 'sip:a@10.0.0.1', nextHop: 'sip:10.0.0.9' },
-        { uri: 'sip:b@10.0.0.2', nextHop: 'sip:10.0.0.9' },
+        { uri: 'sip:b@10.0.0.2', nextHop: 'sip:10.0.0.9', contact: '7 sip:b@example.com' },
       ],
       strategy: 'sequential',
       timeoutMs: 5000,
       rerouteOn: [503],
       policy: 'strict',
       timer: { expires: 600, minSe: 90, refresher: 'uas' },
-      credentials: { user: 'trunk', password: 'p' },
+      credentials: { user: 'trunk', password: 'p', realm: 'carrier' },
       progress: [{ code: 183, reason: null, body: 'v=0', contentType: 'application/sdp' }],
     })
     assert.deepEqual(decision.edits, [

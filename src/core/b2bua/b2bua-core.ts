@@ -15,10 +15,16 @@ import { createTimers, type TimerBase } from '../../sip/transaction/timers.ts'
 import type { Spine } from '../../spine/spine.ts'
 import type { ServerTransaction, TransactionLayer } from '../../stack/transaction-layer.ts'
 import type { Flow, TransportPort } from '../../stack/transport.ts'
+import type { Own } from '../../sip/proxy/own.ts'
+import type { Ways } from '../binding-ways.ts'
 import type { CallTracker } from '../calls.ts'
 import type { Exchange } from '../exchange.ts'
+import type { FlowTokens } from '../flow-tokens.ts'
+import { DEFAULT_FAILOVER, type FailoverTimes } from '../proxy-core.ts'
 import type { Resolver } from '../target.ts'
 import type { Decision, Router } from '../verdict.ts'
+import { ContactWays } from './contact-ways.ts'
+import { Egress } from './egress.ts'
 import { LegTable } from './leg-table.ts'
 import { type CallWorld, LiveCall, type MediaRelay, replacesIn } from './live-call.ts'
 import { Performer } from './performer.ts'
@@ -33,6 +39,10 @@ export interface B2buaOptions {
   readonly resolver: Resolver
   /** The connection a registered contact is reached by (RFC 5626). */
   readonly flowFor: (uri: string, called?: string) => Flow | undefined
+  readonly own: Own
+  readonly ways?: Ways
+  readonly flowTokens?: FlowTokens
+  readonly failover?: FailoverTimes
   readonly calls: CallTracker
   /** Absent: none is configured. */
   readonly media?: MediaRelay
@@ -57,23 +67,25 @@ export class B2buaCore {
   readonly #calls = new Set<LiveCall>()
   /** Calls that still may be cancelled, by the caller's server transaction. */
   readonly #invites = new Map<ServerTransaction, LiveCall>()
-  /** Streams that callers came in on, by Call-ID: their requests go back that way. */
-  readonly #flows = new Map<string, Flow>()
+  readonly #contacts: ContactWays
   readonly #world: CallWorld
 
   constructor(options: B2buaOptions) {
     this.#o = options
     const { clock, identifiers, spine, transport, layer, resolver, router } = options
-    this.#performer = new Performer({
+    this.#contacts = new ContactWays(options)
+    const egress = new Egress({
       clock,
       identifiers,
       spine,
       transport,
       layer,
       resolver,
-      flowFor: (uri, callId) => this.#flows.get(callId) ?? options.flowFor(uri, this.#legs.called(callId)),
-      chance: options.chance,
+      pinned: this.#contacts.pinned,
+      flowFor: (uri, callId) => options.flowFor(uri, this.#legs.called(callId)),
+      failover: options.failover ?? DEFAULT_FAILOVER,
     })
+    this.#performer = new Performer({ clock, spine, transport, egress, chance: options.chance })
     let lastId = 0
     this.#world = {
       clock,
@@ -82,6 +94,7 @@ export class B2buaCore {
       out: this.#performer.out,
       timers: createTimers(options.timers),
       legs: this.#legs,
+      contacts: this.#contacts,
       nextId: () => ++lastId,
       newTag: () => identifiers.tag(),
       signer: ({ user, password, realm }) =>
@@ -121,7 +134,7 @@ export class B2buaCore {
 
   /** Timers and transactions that legs hold. */
   get held(): number {
-    return this.#performer.held
+    return this.#performer.held + this.#contacts.size
   }
 
   /** The Call-ID under which a leg's messages are traced. */
@@ -144,7 +157,7 @@ export class B2buaCore {
     const live = new LiveCall(this.#world, call, request, flow.path, receivedAt)
     this.#calls.add(live)
     this.#invites.set(transaction, live)
-    if (flow.reliable) this.#flows.set(request.callId, flow)
+    this.#contacts.called(request, flow)
     const name = this.#performer.name(transaction, () => this.#invites.delete(transaction))
     this.#performer.input(() => {
       live.bridge.incoming(request, name, policy)
@@ -163,7 +176,7 @@ export class B2buaCore {
     const belongs = this.#find(request)
     if (belongs === null) return false
     const name = this.#performer.name(accept())
-    if (flow.reliable && this.#flows.has(request.callId)) this.#flows.set(request.callId, flow)
+    this.#contacts.heard(request.callId, flow)
     this.#performer.input(() => {
       if (belongs.session !== null) belongs.session.receive(request, name)
       else this.#performer.answer(name, request, 481)
@@ -253,7 +266,7 @@ export class B2buaCore {
     this.#performer.close()
     this.#calls.clear()
     this.#invites.clear()
-    this.#flows.clear()
+    this.#contacts.clear()
     this.#legs.clear()
   }
 
@@ -264,7 +277,7 @@ export class B2buaCore {
 
   #forget(call: LiveCall): void {
     this.#calls.delete(call)
-    this.#flows.delete(call.call.callId)
+    this.#contacts.end(call.call.callId)
   }
 
   /** The dialog of ours that a REFER's Replaces names: the transferor's other call. */

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts'
 import { Bridge, type BridgeWorld } from '../../sip/b2bua/bridge.ts'
 import type { BridgeUser, Crossing, Ended, Question, Reply, Side } from '../../sip/b2bua/bridge-user.ts'
 import { type Content, NOTHING, type Header, type Outcome, type RefusedBy } from '../../sip/b2bua/events.ts'
+import type { DialTarget } from '../../sip/b2bua/plan.ts'
 import { UacLeg } from '../../sip/b2bua/uac-leg.ts'
 import type { UasLeg } from '../../sip/b2bua/uas-leg.ts'
 import type { Request, Response } from '../../sip/message/message.ts'
@@ -11,7 +12,16 @@ import type { Spine } from '../../spine/spine.ts'
 import { type Cause, initiatorOf, resultOf } from '../call-result.ts'
 import type { Call } from '../calls.ts'
 import { editResponse } from '../edits.ts'
-import type { CallHandlerKind, CallInfo, Decision, Job, Outcome as Decided, Router } from '../verdict.ts'
+import type {
+  CallHandlerKind,
+  CallInfo,
+  Decision,
+  DialVerdict,
+  Job,
+  Outcome as Decided,
+  Router,
+} from '../verdict.ts'
+import type { ContactWays } from './contact-ways.ts'
 import { outcomeOf, planFor, sameButTarget } from './plans.ts'
 import { seenAs, split } from './seen.ts'
 import type { LegTable } from './leg-table.ts'
@@ -43,6 +53,8 @@ export interface CallWorld extends BridgeWorld {
   /** Null: none is configured. */
   readonly media: MediaRelay | null
   readonly remoteOf: (leg: UacLeg) => { readonly host: string; readonly port: number } | null
+  /** Where registered contacts are reached. */
+  readonly contacts: ContactWays
   /** The bridge and session whose dialog a Replaces names; null: none of ours. */
   readonly replaced: (refer: Request) => Extract<Reply, { do: 'transfer' }>['found']
 }
@@ -98,7 +110,7 @@ export class LiveCall implements BridgeUser {
       const content = body === null ? null : outcomeOf(code, reason, [], body, contentType).content
       this.bridge.progress(code, reason, content, [])
     }
-    if (verdict.do === 'dial') this.bridge.dial(planFor(this.#invite, decision.edits, verdict))
+    if (verdict.do === 'dial') this.bridge.dial(planFor(this.#invite, decision.edits, verdict, this.#located))
     else {
       const { code, reason, headers, body, contentType } = verdict
       this.bridge.answer(outcomeOf(code, reason, headers, body, contentType))
@@ -141,6 +153,9 @@ export class LiveCall implements BridgeUser {
     )
   }
 
+  readonly #located = (targets: DialVerdict['targets']): readonly DialTarget[] =>
+    this.#w.contacts.locate(targets, this.call.ruri)
+
   newCallId(): string {
     return this.#w.newCallId()
   }
@@ -149,6 +164,7 @@ export class LiveCall implements BridgeUser {
     this.#w.legs.add(leg, this.call.callId, this.call.ruri)
     if (leg.callId !== this.call.callId) this.call.legs = [...this.call.legs, leg.callId]
     if (leg instanceof UacLeg && leg.calling) {
+      this.#w.contacts.begin(leg)
       this.#legs.set(leg, { at: this.#w.clock.now(), answered: null, setupMs: null })
     }
   }
@@ -162,6 +178,7 @@ export class LiveCall implements BridgeUser {
 
   onLegOver(leg: UasLeg | UacLeg): void {
     this.#w.legs.remove(leg)
+    this.#w.contacts.end(leg.callId)
     if (!(leg instanceof UacLeg)) return
     const known = this.#legs.get(leg)
     this.#legs.delete(leg)
@@ -285,7 +302,7 @@ export class LiveCall implements BridgeUser {
       case 'hangup':
         return { do: 'refuse', outcome: { ...NOTHING, status: 603, reason: null } }
       case 'dial':
-        return { do: 'dial', plan: planFor(this.#invite, edits, verdict) }
+        return { do: 'dial', plan: planFor(this.#invite, edits, verdict, this.#located) }
       default: {
         const crossed = seenAs(
           this.#invite,

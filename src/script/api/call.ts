@@ -255,6 +255,7 @@ export class ScriptCall extends MessageView {
       targets: targets.map((t: string | Contact) => ({
         uri: target(typeof t === 'string' ? t : t.uri, 'dial'),
         nextHop: hop,
+        ...(typeof t === 'string' ? {} : { contact: t.reference }),
       })),
       strategy,
       timeoutMs: timeout === 0 ? null : timeout * 1000,

@@ -9,6 +9,10 @@ export interface DialTarget {
   readonly uri: string
   /** Where it is sent instead of where the Request-URI leads; null: there. */
   readonly nextHop: string | null
+  /** Route values to go through first: the Path of a registered contact (RFC 3327 §5.5). */
+  readonly routes?: readonly string[]
+  /** Which registered contact it is, as the location service names it. */
+  readonly contact?: string | null
 }
 
 /** A name and a password for digest (§22). Binary text. */

@@ -2,6 +2,7 @@ import { Dialog } from '../dialog/dialog.ts'
 import { askFor, minSe, type SessionTimerPolicy } from '../dialog/session-timer.ts'
 import { HeaderFields } from '../message/header-fields.ts'
 import { Request, type Response } from '../message/message.ts'
+import { parseNameAddr } from '../message/name-addr.ts'
 import type { Timers } from '../transaction/timers.ts'
 import { addAbilities } from './abilities.ts'
 import {
@@ -18,6 +19,7 @@ import {
 } from './events.ts'
 import { payloadOf, put } from './headers.ts'
 import { Session } from './session.ts'
+import type { DialTarget } from './plan.ts'
 import type { Ask, SessionUser } from './session-user.ts'
 import { credentialsOf, isChallenge, type Signer } from './signer.ts'
 
@@ -45,10 +47,7 @@ export interface UacLegOptions {
   readonly from: string
   readonly localTag: string
   readonly to: string
-  /** Request-URI. */
-  readonly uri: string
-  /** Where it is sent, whatever the Request-URI says. */
-  readonly nextHop: string | null
+  readonly target: DialTarget
   /** The offer; null leaves it to the callee. */
   readonly content: Content | null
   readonly headers: readonly Header[]
@@ -76,7 +75,7 @@ export class UacLeg implements Actor, SessionUser {
   readonly id: number
   readonly callId: string
   readonly localTag: string
-  readonly uri: string
+  readonly target: DialTarget
   readonly #o: UacLegOptions
   /** Moves with the leg when it becomes part of another call. */
   user: UacUser
@@ -102,7 +101,7 @@ export class UacLeg implements Actor, SessionUser {
     this.id = options.id
     this.callId = options.callId
     this.localTag = options.localTag
-    this.uri = options.uri
+    this.target = options.target
     this.#invite = this.#build()
   }
 
@@ -179,6 +178,7 @@ export class UacLeg implements Actor, SessionUser {
   #build(): Request {
     const o = this.#o
     const headers = new HeaderFields()
+    for (const route of o.target.routes ?? []) headers.append('Route', route)
     headers.append('Max-Forwards', String(o.maxForwards))
     headers.append('From', `${o.from};tag=${o.localTag}`)
     headers.append('To', o.to)
@@ -189,7 +189,7 @@ export class UacLeg implements Actor, SessionUser {
     const expires =
       o.policy.expires === null && this.#least === 0 ? null : Math.max(o.policy.expires ?? 0, least)
     askFor(headers, expires, least, expires === null ? null : o.policy.refresher)
-    const request = new Request('INVITE', o.uri, headers)
+    const request = new Request('INVITE', o.target.uri, headers)
     put(request, o.content, o.headers)
     return request
   }
@@ -198,7 +198,7 @@ export class UacLeg implements Actor, SessionUser {
     const ref = ++this.#ref
     this.#open.add(ref)
     const request = this.#invite
-    this.#o.out({ do: 'request', by: this, ref, request, nextHop: this.#o.nextHop ?? this.#o.uri })
+    this.#o.out({ do: 'request', by: this, ref, request, nextHop: hopOf(this.target) })
   }
 
   #progress(response: Response): void {
@@ -353,4 +353,12 @@ export class UacLeg implements Actor, SessionUser {
     this.user.onOver(session)
     this.#settle()
   }
+}
+
+/** Where the INVITE is sent: as told, else to the first of its Routes, else where the Request-URI leads. */
+function hopOf({ uri, nextHop, routes }: DialTarget): string {
+  if (nextHop !== null) return nextHop
+  const first = routes?.[0]
+  const route = first === undefined ? null : parseNameAddr(first)
+  return route?.ok ? route.value.uri : uri
 }

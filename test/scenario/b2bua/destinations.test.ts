@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Way, Ways } from '../../../src/core/binding-ways.ts'
+import type { Target } from '../../../src/stack/transport.ts'
+import { sdp, type AgentCall } from '../../support/agent.ts'
+import { b2buaLab, decision, uriOf } from '../../support/b2bua-lab.ts'
+
+const DIAL = {
+  do: 'dial',
+  strategy: 'parallel',
+  timeoutMs: 30_000,
+  rerouteOn: null,
+  policy: 'transparent',
+  timer: null,
+  credentials: null,
+  progress: [],
+} as const
+
+type Given = { readonly uri: string; readonly nextHop: string | null; readonly contact?: string }
+
+const dialTo = (...targets: readonly Given[]) => ({ invite: () => decision({ ...DIAL, targets }) })
+
+const at = (host: string): Target => ({ protocol: 'udp', host, port: 5060 })
+const way = (more: Partial<Way>): Way => ({ routes: [], target: null, dead: false, pinned: false, ...more })
+
+/** A location service: contacts by reference. */
+const located = (byReference: Readonly<Record<string, Way>>, device: string | null = null): Ways => ({
+  wayTo: (reference) => byReference[reference] ?? null,
+  referenceOf: (uri) => (byReference[uri] === undefined ? null : uri),
+  behindGruu: () => null,
+  deviceOf: () => device,
+})
+
+/** The rest of a call that bob has: answered, held by him, ended by alice. */
+function lives(room: ReturnType<typeof b2buaLab>, a: AgentCall, b: AgentCall): void {
+  const { alice, bob, clock } = room
+  b.answer(200, { sdp: sdp('bob') })
+  clock.advance(30)
+  a.ack()
+  clock.advance(30)
+  assert.equal(bob.got().at(-1), 'ACK', room.ladder())
+  b.within('INFO')
+  clock.advance(30)
+  a.answer(200, {}, alice.lastRequest('INFO'))
+  clock.advance(30)
+  a.bye()
+  clock.advance(30)
+  assert.equal(bob.got().at(-1), 'BYE', room.ladder())
+  b.answer(200, {}, bob.lastRequest('BYE'))
+  room.assertEmpty()
+}
+
+describe('a registered contact', () => {
+  it('behind a NAT gets all requests of its leg where it registered from, not where its Contact says', () => {
+    const contact = 'sip:bob@10.0.0.7:5060'
+    const room = b2buaLab({
+      latencyMs: 10,
+      script: dialTo({ uri: contact, nextHop: null, contact: 'binding' }),
+      ways: located({ binding: way({ target: at('192.0.2.2'), pinned: true }) }),
+    })
+    const { alice, bob, clock } = room
+    bob.hide('10.0.0.7')
+    const a = alice.call('sip:bob@example.com')
+    clock.advance(30)
+    const b = bob.calls[0] as AgentCall
+    assert.equal(b.invite.uri, contact)
+    lives(room, a, b)
+  })
+
+  it('is known by its URI, too, where the script gives that alone', () => {
+    const contact = 'sip:bob@10.0.0.7:5060'
+    const room = b2buaLab({
+      latencyMs: 10,
+      script: dialTo({ uri: contact, nextHop: null }),
+      ways: located({ [contact]: way({ target: at('192.0.2.2'), pinned: true }) }),
+    })
+    const a = room.alice.call('sip:bob@example.com')
+    room.bob.hide('10.0.0.7')
+    room.clock.advance(30)
+    lives(room, a, room.bob.calls[0] as AgentCall)
+  })
+
+  it('is called through its Path: the INVITE has the Route, and goes to its first hop', () => {
+    const room = b2buaLab({
+      latencyMs: 10,
+      script: dialTo({ uri: 'sip:bob@10.0.0.7:5060', nextHop: null, contact: 'binding' }),
+      ways: located({ binding: way({ routes: ['<sip:192.0.2.2;lr>', '<sip:192.0.2.99;lr>'] }) }),
+    })
+    const a = room.alice.call('sip:bob@example.com')
+    room.clock.advance(30)
+    // Bob stands for the edge proxy, and stays in the dialog for all that follows.
+    const b = room.bob.calls[0] as AgentCall
+    assert.deepEqual(b.invite.headers.all('route'), ['<sip:192.0.2.2;lr>', '<sip:192.0.2.99;lr>'])
+    assert.equal(b.invite.uri, 'sip:bob@10.0.0.7:5060')
+    lives(room, a, b)
+  })
+
+  it('whose flow is gone is not tried at its URI: 480', () => {
+    const room = b2buaLab({
+      latencyMs: 10,
+      script: dialTo({ uri: uriOf('bob'), nextHop: null, contact: 'binding' }),
+      ways: located({ binding: way({ dead: true }) }),
+    })
+    room.alice.call('sip:bob@example.com')
+    room.clock.advance(30)
+    assert.equal(room.alice.got().at(-1), '480 INVITE')
+    assert.deepEqual(room.bob.got(), [])
+    room.assertEmpty()
+  })
+
+  it('with two flows of one device rings once, over the one that lives', () => {
+    const room = b2buaLab({
+      latencyMs: 10,
+      script: dialTo(
+        { uri: 'sip:bob@10.0.0.7:5060', nextHop: null, contact: 'dead' },
+        { uri: 'sip:bob@10.0.0.7:5060', nextHop: null, contact: 'live' },
+        { uri: 'sip:bob@10.0.0.7:5060', nextHop: null, contact: 'spare' },
+      ),
+      ways: located(
+        {
+          dead: way({ dead: true }),
+          live: way({ target: at('192.0.2.2') }),
+          spare: way({ target: at('192.0.2.3') }),
+        },
+        'urn:uuid:bob',
+      ),
+    })
+    room.bob.hide('10.0.0.7')
+    const a = room.alice.call('sip:bob@example.com')
+    room.clock.advance(30)
+    assert.deepEqual(room.carol.got(), [])
+    lives(room, a, room.bob.calls[0] as AgentCall)
+  })
+})
+
+describe('a caller behind a NAT', () => {
+  it('gets the requests of its leg where it called from', () => {
+    const room = b2buaLab({ latencyMs: 10 })
+    const { alice, bob, clock } = room
+    alice.hide('10.0.0.1')
+    const a = alice.call('sip:bob@example.com')
+    clock.advance(30)
+    const b = bob.calls[0] as AgentCall
+    b.answer(200, { sdp: sdp('bob') })
+    clock.advance(30)
+    a.ack()
+    clock.advance(30)
+    b.bye()
+    clock.advance(30)
+    assert.equal(alice.got().at(-1), 'BYE', room.ladder())
+    a.answer(200, {}, alice.lastRequest('BYE'))
+    room.assertEmpty()
+  })
+})
+
+describe('a next hop with several targets', () => {
+  const script = dialTo({ uri: 'sip:bob@pool.example.net', nextHop: null })
+  const names = { 'pool.example.net': ['192.0.2.9', '192.0.2.3', '192.0.2.2'] }
+
+  it('is tried one after another: one is silent, one says 503, the third has the call, which keeps to it', () => {
+    const room = b2buaLab({ latencyMs: 10, script, names })
+    const { alice, bob, carol, clock } = room
+    const a = alice.call('sip:bob@example.com')
+    clock.advance(1_050)
+    carol.calls[0]?.answer(503)
+    clock.advance(30)
+    const b = bob.calls[0] as AgentCall
+    assert.equal(b.invite.headers.all('via').length, 1)
+    assert.notEqual(b.invite.via?.params.get('branch'), carol.calls[0]?.invite.via?.params.get('branch'))
+    lives(room, a, b)
+    assert.deepEqual(
+      room.records.map((r) => [r.responseCode, r.legs.length]),
+      [[200, 1]],
+    )
+  })
+
+  it('is cancelled where the INVITE is by then', () => {
+    const room = b2buaLab({ latencyMs: 10, script, names })
+    const { alice, bob, carol, clock } = room
+    const a = alice.call('sip:bob@example.com')
+    clock.advance(1_050)
+    carol.calls[0]?.answer(180)
+    clock.advance(30)
+    a.cancel()
+    clock.advance(50)
+    assert.equal(carol.got().at(-1), 'CANCEL')
+    assert.deepEqual(bob.got(), [])
+    assert.equal(alice.got().at(-1), '487 INVITE')
+    room.assertEmpty()
+  })
+
+  it('none of which answers is 408, and the caller hears it', () => {
+    const room = b2buaLab({
+      latencyMs: 10,
+      script,
+      names: { 'pool.example.net': ['192.0.2.9', '192.0.2.8'] },
+    })
+    room.alice.call('sip:bob@example.com')
+    room.clock.advance(70_000)
+    assert.equal(room.alice.got().at(-1), '408 INVITE')
+    room.assertEmpty()
+  })
+})
