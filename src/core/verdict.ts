@@ -67,6 +67,8 @@ export interface DialVerdict {
     readonly nextHop: string | null
     /** Which registered contact it is (`ContactView.reference`); null and absent: none that the script has named. */
     readonly contact?: string | null
+    /** The `memberKey` of the gateway's destination that it is; null and absent: none. */
+    readonly gateway?: string | null
   }[]
   readonly strategy: 'parallel' | 'sequential'
   /** Each destination's, ms; null: no limit of ours. */

@@ -262,7 +262,9 @@ function readVerdict(reader: BatchReader): Verdict {
 function writeDial(batch: Batch, verdict: DialVerdict): void {
   const { targets, strategy, timeoutMs, rerouteOn, policy, timer, progress } = verdict
   batch.push(targets.length)
-  for (const { uri, nextHop, contact } of targets) batch.push(uri, nextHop, contact ?? null)
+  for (const { uri, nextHop, contact, gateway } of targets) {
+    batch.push(uri, nextHop, contact ?? null, gateway ?? null)
+  }
   batch.push(
     strategy,
     timeoutMs ?? -1,
@@ -280,8 +282,13 @@ function writeDial(batch: Batch, verdict: DialVerdict): void {
 function readDial(reader: BatchReader): DialVerdict {
   const targets: DialVerdict['targets'][number][] = []
   for (let left = reader.number(); left > 0; left--) {
-    const [uri, nextHop, contact] = [reader.string(), reader.text(), reader.text()]
-    targets.push(contact === null ? { uri, nextHop } : { uri, nextHop, contact })
+    const [uri, nextHop, contact, gateway] = [reader.string(), reader.text(), reader.text(), reader.text()]
+    targets.push({
+      uri,
+      nextHop,
+      ...(contact === null ? {} : { contact }),
+      ...(gateway === null ? {} : { gateway }),
+    })
   }
   const strategy = reader.string() === 'sequential' ? 'sequential' : 'parallel'
   const timeout = reader.number()

@@ -201,6 +201,7 @@ export class Engine {
       failover: start.dns.failover,
       ways: this.#registrar,
       flowTokens: this.#flowTokens,
+      gateways: this.#outgoing.gateways,
       calls: this.#calls,
       chance: Math.random,
       ...(this.#media === null ? {} : { media: mediaRelay(this.#media) }),

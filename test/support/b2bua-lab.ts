@@ -3,6 +3,7 @@ import type { MediaRelay } from '../../src/core/b2bua/live-call.ts'
 import assert from 'node:assert/strict'
 import { B2buaCore } from '../../src/core/b2bua/b2bua-core.ts'
 import type { Ways } from '../../src/core/binding-ways.ts'
+import type { GatewayPort } from '../../src/core/branch-watch.ts'
 import { CallTracker } from '../../src/core/calls.ts'
 import { Dispatch } from '../../src/core/dispatch.ts'
 import { ProxyCore } from '../../src/core/proxy-core.ts'
@@ -25,6 +26,7 @@ export interface B2buaLabOptions extends LabOptions {
   readonly media?: (clock: Clock) => MediaRelay
   /** Registered contacts. */
   readonly ways?: Ways
+  readonly gateways?: GatewayPort
   /** Where names lead: addresses, first choice first. */
   readonly names?: Readonly<Record<string, readonly string[]>>
 }
@@ -109,6 +111,7 @@ export function b2buaLab(options: B2buaLabOptions = {}) {
     layer: () => layer,
     chance: () => 0.5,
     ...(options.ways === undefined ? {} : { ways: options.ways }),
+    ...(options.gateways === undefined ? {} : { gateways: options.gateways }),
     ...(options.media === undefined ? {} : { media: options.media(clock) }),
   })
   const registrar = {

@@ -17,6 +17,7 @@ import type { ServerTransaction, TransactionLayer } from '../../stack/transactio
 import type { Flow, TransportPort } from '../../stack/transport.ts'
 import type { Own } from '../../sip/proxy/own.ts'
 import type { Ways } from '../binding-ways.ts'
+import type { GatewayPort } from '../branch-watch.ts'
 import type { CallTracker } from '../calls.ts'
 import type { Exchange } from '../exchange.ts'
 import type { FlowTokens } from '../flow-tokens.ts'
@@ -43,6 +44,8 @@ export interface B2buaOptions {
   readonly ways?: Ways
   readonly flowTokens?: FlowTokens
   readonly failover?: FailoverTimes
+  /** Told what became of calls to gateways. */
+  readonly gateways?: GatewayPort
   readonly calls: CallTracker
   /** Absent: none is configured. */
   readonly media?: MediaRelay
@@ -95,6 +98,7 @@ export class B2buaCore {
       timers: createTimers(options.timers),
       legs: this.#legs,
       contacts: this.#contacts,
+      gateways: options.gateways ?? null,
       nextId: () => ++lastId,
       newTag: () => identifiers.tag(),
       signer: ({ user, password, realm }) =>

@@ -9,6 +9,7 @@ import type { UasLeg } from '../../sip/b2bua/uas-leg.ts'
 import type { Request, Response } from '../../sip/message/message.ts'
 import { parseNameAddr } from '../../sip/message/name-addr.ts'
 import type { Spine } from '../../spine/spine.ts'
+import { BranchWatch, type GatewayPort, rerouteCause } from '../branch-watch.ts'
 import { type Cause, initiatorOf, resultOf } from '../call-result.ts'
 import type { Call } from '../calls.ts'
 import { editResponse } from '../edits.ts'
@@ -55,6 +56,8 @@ export interface CallWorld extends BridgeWorld {
   readonly remoteOf: (leg: UacLeg) => { readonly host: string; readonly port: number } | null
   /** Where registered contacts are reached. */
   readonly contacts: ContactWays
+  /** Null: there are none. */
+  readonly gateways: GatewayPort | null
   /** The bridge and session whose dialog a Replaces names; null: none of ours. */
   readonly replaced: (refer: Request) => Extract<Reply, { do: 'transfer' }>['found']
 }
@@ -64,6 +67,14 @@ const HANDLERS: Readonly<Record<Question['about'], CallHandlerKind>> = {
   answer: 'answered',
   failure: 'refused',
   refer: 'refer',
+}
+
+interface LegBook {
+  readonly at: number
+  answered: boolean | null
+  setupMs: number | null
+  /** Of a leg to a gateway. */
+  readonly watch: BranchWatch | null
 }
 
 /** One call of the back-to-back user agent: its bridge, its record, and what the script says to it. */
@@ -76,10 +87,7 @@ export class LiveCall implements BridgeUser {
   readonly #path: Path
   readonly #receivedAt: number
   /** When each leg of ours began, and what came of it. */
-  readonly #legs = new Map<
-    UacLeg,
-    { readonly at: number; answered: boolean | null; setupMs: number | null }
-  >()
+  readonly #legs = new Map<UacLeg, LegBook>()
   #ringing = false
   #ended: Side | 'server' | null = null
   /** Told once that the call is answered, or why not. */
@@ -165,14 +173,23 @@ export class LiveCall implements BridgeUser {
     if (leg.callId !== this.call.callId) this.call.legs = [...this.call.legs, leg.callId]
     if (leg instanceof UacLeg && leg.calling) {
       this.#w.contacts.begin(leg)
-      this.#legs.set(leg, { at: this.#w.clock.now(), answered: null, setupMs: null })
+      const { clock, gateways } = this.#w
+      const { gateway } = leg.target
+      const watch = gateway == null || gateways === null ? null : new BranchWatch(gateways, gateway, clock)
+      this.#legs.set(leg, { at: clock.now(), answered: null, setupMs: null, watch })
     }
   }
 
-  onLegDecided(leg: UacLeg, answered: boolean): void {
+  onLegDecided(leg: UacLeg, by: RefusedBy | null, status: number): void {
     const known = this.#legs.get(leg)
     if (known === undefined || known.answered !== null) return
+    // Given up: that says nothing of the gateway, and its leg has not been decided.
+    if (by === 'cancelled') return known.watch?.failed('cancelled')
+    const answered = by === null
     known.answered = answered
+    if (by === null || by === 'peer') known.watch?.received(status)
+    else if (by === 'no-answer') known.watch?.unanswered()
+    else known.watch?.failed(by)
     known.setupMs = answered ? this.#w.clock.now() - known.at : null
   }
 
@@ -188,8 +205,14 @@ export class LiveCall implements BridgeUser {
     legEnded.publish({ result, setupMs: known.setupMs })
   }
 
-  onRinging(_leg: UacLeg): void {
+  onRinging(leg: UacLeg, status: number): void {
     this.#ringing = true
+    this.#legs.get(leg)?.watch?.received(status)
+  }
+
+  movesOn(gateway: string, by: RefusedBy, status: number): boolean {
+    const local = by === 'transport' || by === 'unroutable' ? by : null
+    return this.#w.gateways?.movesOn(gateway, rerouteCause(status, local)) ?? true
   }
 
   onAnswered(leg: UacLeg | null, outcome: Outcome): void {

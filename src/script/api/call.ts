@@ -11,6 +11,7 @@ import { headerName, headerValue, reasonText, show, target } from './checks.ts'
 import type { Contact } from './contact.ts'
 import { bodyText, MessageView } from './message-view.ts'
 import { asciiJson, spentEdits, type Received } from './request.ts'
+import { Destination } from './destination.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
 import { Verdict } from './verdict.ts'
@@ -30,7 +31,10 @@ export interface DialOptions {
 export interface CallForkOptions extends DialOptions {
   /** `parallel` (unless told): all at once, the first answer wins. `sequential`: one after another. */
   readonly strategy?: 'parallel' | 'sequential'
-  /** In sequence: the statuses that make us try the next. Unless told, every one below 600; 408 is no answer in time. */
+  /**
+   * In sequence: the statuses that make us try the next; 408 is no answer in time. Unless told, after a gateway's destination
+   * what its group's `reroute_causes` name, and after any other every one below 600.
+   */
   readonly rerouteOn?: readonly number[]
 }
 
@@ -230,13 +234,20 @@ export class ScriptCall extends MessageView {
 
   // ── Verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Call somebody in the caller's name, on a leg of its own. @param uri the Request-URI of the callee's INVITE */
-  dial(uri: string | Contact, options: DialOptions = {}): Verdict {
+  /**
+   * Call somebody in the caller's name, on a leg of its own.
+   * @param uri the Request-URI of the callee's INVITE; a contact is reached as it registered; a gateway's destination gets the
+   * user that was called, at its own host
+   */
+  dial(uri: string | Contact | Destination, options: DialOptions = {}): Verdict {
     return this.fork([uri], options)
   }
 
-  /** Call several, at once or one after another. The first that answers has the call; the others are cancelled. */
-  fork(targets: readonly (string | Contact)[], options: CallForkOptions = {}): Verdict {
+  /**
+   * Call several, at once or one after another. The first that answers has the call; the others are cancelled. With
+   * `await gateway.list('carriers')` and `strategy: 'sequential'` it is failover over a group of gateways.
+   */
+  fork(targets: readonly (string | Contact | Destination)[], options: CallForkOptions = {}): Verdict {
     if (!Array.isArray(targets) || targets.length === 0) {
       throw new ScriptError('fork needs at least one target: reject(404) or reject(480) when there is none')
     }
@@ -252,11 +263,7 @@ export class ScriptCall extends MessageView {
     const hop = nextHop === undefined ? null : target(nextHop, 'nextHop')
     return new Verdict({
       do: 'dial',
-      targets: targets.map((t: string | Contact) => ({
-        uri: target(typeof t === 'string' ? t : t.uri, 'dial'),
-        nextHop: hop,
-        ...(typeof t === 'string' ? {} : { contact: t.reference }),
-      })),
+      targets: targets.map((t: string | Contact | Destination) => this.#dialled(t, hop)),
       strategy,
       timeoutMs: timeout === 0 ? null : timeout * 1000,
       rerouteOn: rerouteOn === undefined ? null : [...rerouteOn],
@@ -353,6 +360,25 @@ export class ScriptCall extends MessageView {
       cdr: this.#cdr === null ? null : asciiJson(this.#cdr),
       authUser: user === undefined ? null : encodeText(user),
     }
+  }
+
+  #dialled(to: string | Contact | Destination, hop: string | null): DialVerdict['targets'][number] {
+    if (typeof to === 'string') return { uri: target(to, 'dial'), nextHop: hop }
+    const route = Destination.routeOf(to)
+    if (route !== undefined) {
+      return { uri: this.#calledAt(to.uri), nextHop: hop ?? route.hop, gateway: route.key }
+    }
+    const { uri, reference } = to as Contact
+    return { uri: target(uri, 'dial'), nextHop: hop, contact: reference }
+  }
+
+  /** Who was called, at a gateway: not our own host, which would mean nothing there. */
+  #calledAt(gateway: string): string {
+    const [called, there] = [parseUri(this.#invite.uri), parseUri(target(gateway, 'dial'))]
+    if (!there.ok || !isSipUri(there.value)) return target(gateway, 'dial')
+    const number = /^tel:([^;]+)/i.exec(this.#invite.uri)?.[1] ?? null
+    const user = called.ok && isSipUri(called.value) ? called.value.user : number
+    return formatUri({ ...there.value, user })
   }
 
   #ownEdits(): readonly Edit[] {

@@ -62,10 +62,15 @@ export interface BridgeUser {
   /** A leg begins; it is found by its Call-ID from now on, until `onLegOver`. */
   onLeg(leg: UasLeg | UacLeg): void
   onLegOver(leg: UasLeg | UacLeg): void
-  /** A callee's leg got its first 2xx, or a refusal. One that was given up gets neither. */
-  onLegDecided(leg: UacLeg, answered: boolean): void
+  /**
+   * A callee's leg got its first 2xx, or a refusal, or was given up.
+   * @param by null: an answer
+   */
+  onLegDecided(leg: UacLeg, by: RefusedBy | null, status: number): void
   /** It rings at a callee. */
-  onRinging(leg: UacLeg): void
+  onRinging(leg: UacLeg, status: number): void
+  /** Whether the next in sequence is tried after this failure of a gateway. */
+  movesOn(gateway: string, by: RefusedBy, status: number): boolean
   /** The caller is told that the call is answered; `leg`: by whom, null: by us. */
   onAnswered(leg: UacLeg | null, outcome: Outcome): void
   /** The caller got a refusal. `by` null: it was ours. `meant`: the callee's own status. */

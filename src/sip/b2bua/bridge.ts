@@ -328,14 +328,18 @@ export class Bridge implements UasUser, UacUser {
   }
 
   onAnswered(leg: UacLeg, session: Session, outcome: Outcome): void {
-    this.user.onLegDecided(leg, true)
+    this.user.onLegDecided(leg, null, outcome.status)
     if (this.#calling === null) leg.hangup([])
     else this.#calling.answered(leg, session, outcome)
   }
 
   onRefused(leg: UacLeg, by: RefusedBy, outcome: Outcome): void {
-    this.user.onLegDecided(leg, false)
+    this.user.onLegDecided(leg, by, outcome.status)
     this.#calling?.refused(leg, by, outcome)
+  }
+
+  onGivenUp(leg: UacLeg): void {
+    this.user.onLegDecided(leg, 'cancelled', 487)
   }
 
   onLegOver(leg: UasLeg | UacLeg): void {

@@ -54,7 +54,7 @@ export class Calling {
   progress(leg: UacLeg, session: Session | null, progress: LegProgress): void {
     this.#inTurn(() => {
       const { user } = this.#bridge
-      user.onRinging(leg)
+      user.onRinging(leg, progress.status)
       const pass = (content: Content | null, headers: readonly Header[]): void =>
         this.#tell(leg, session, { ...progress, content, headers })
       const plainly = (): void => pass(progress.content, this.#bridge.crossing(progress.headers))
@@ -93,11 +93,16 @@ export class Calling {
       if (outcome.status >= 600) this.#running.clear()
       if (this.#running.size > 0) return
       const more = this.#plan.strategy === 'sequential' && this.#next < this.#plan.targets.length
-      const { rerouteOn } = this.#plan
-      const again = rerouteOn === null ? outcome.status < 600 : rerouteOn.has(outcome.status)
-      if (more && again) this.#tryNext()
+      if (more && this.#movesOn(leg, by, outcome.status)) this.#tryNext()
       else this.#exhausted()
     })
+  }
+
+  #movesOn({ target }: UacLeg, by: RefusedBy, status: number): boolean {
+    const { rerouteOn } = this.#plan
+    if (rerouteOn !== null) return rerouteOn.has(status)
+    if (status >= 600) return false
+    return target.gateway == null || this.#bridge.user.movesOn(target.gateway, by, status)
   }
 
   /** A PRACK of the caller's: passed on when the response it is for was a callee's reliable one. */

@@ -13,6 +13,8 @@ export interface DialTarget {
   readonly routes?: readonly string[]
   /** Which registered contact it is, as the location service names it. */
   readonly contact?: string | null
+  /** Which gateway it is, as the table of gateways names it. */
+  readonly gateway?: string | null
 }
 
 /** A name and a password for digest (§22). Binary text. */
@@ -28,7 +30,7 @@ export interface DialPlan {
   readonly targets: readonly DialTarget[]
   /** `parallel`: all at once, the first 2xx wins. `sequential`: one after another. */
   readonly strategy: 'parallel' | 'sequential'
-  /** In sequence: statuses that make us try the next; null: all below 600. */
+  /** In sequence: statuses that make us try the next; null: as a gateway's group says, and all below 600 after others. */
   readonly rerouteOn: ReadonlySet<number> | null
   /** How long each destination may ring, ms. */
   readonly timeoutMs: number | null

@@ -19,13 +19,13 @@ export function join(bridge: Bridge, session: Session, plan: DialPlan, done: Joi
   if (target === undefined) return done({ status: 404, reason: null, ...NOTHING }, null)
   const user: UacUser = {
     onProgress: (_leg: UacLeg, _session: Session | null, _progress: LegProgress) => undefined,
-    onRefused: (leg: UacLeg, _by: RefusedBy, outcome: Outcome) => {
-      bridge.user.onLegDecided(leg, false)
+    onRefused: (leg: UacLeg, by: RefusedBy, outcome: Outcome) => {
+      bridge.user.onLegDecided(leg, by, outcome.status)
       done(outcome, null)
     },
     onAnswered: (leg, newcomer, outcome) => {
       leg.user = bridge
-      bridge.user.onLegDecided(leg, true)
+      bridge.user.onLegDecided(leg, null, outcome.status)
       if (bridge.state !== 'answered' || !session.alive) {
         newcomer.hangup([])
         return done({ status: 487, reason: null, ...NOTHING }, null)
@@ -38,6 +38,7 @@ export function join(bridge: Bridge, session: Session, plan: DialPlan, done: Joi
         return done(outcome, newcomer)
       })
     },
+    onGivenUp: (leg) => bridge.onGivenUp(leg),
     onOffer: (_, ask) => bridge.onOffer(_, ask),
     onAcked: (_, content) => bridge.onAcked(_, content),
     onPrack: (_, ask) => bridge.onPrack(_, ask),

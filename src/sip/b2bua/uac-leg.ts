@@ -37,6 +37,8 @@ export interface UacUser extends SessionUser {
   /** The first 2xx; acknowledged already, unless it is the offer. */
   onAnswered(leg: UacLeg, session: Session, outcome: Outcome): void
   onRefused(leg: UacLeg, by: RefusedBy, outcome: Outcome): void
+  /** We have given it up: it is cancelled. */
+  onGivenUp(leg: UacLeg): void
   onLegOver(leg: UacLeg): void
 }
 
@@ -288,6 +290,7 @@ export class UacLeg implements Actor, SessionUser {
     this.#stopRinging()
     for (const session of this.#sessions.values()) session.abandon()
     this.#o.out({ do: 'cancel', by: this, ref: this.#ref, headers })
+    this.user.onGivenUp(this)
   }
 
   #stopRinging(): void {

@@ -16,7 +16,12 @@ const DIAL = {
   progress: [],
 } as const
 
-type Given = { readonly uri: string; readonly nextHop: string | null; readonly contact?: string }
+interface Given {
+  readonly uri: string
+  readonly nextHop: string | null
+  readonly contact?: string
+  readonly gateway?: string
+}
 
 const dialTo = (...targets: readonly Given[]) => ({ invite: () => decision({ ...DIAL, targets }) })
 
@@ -199,5 +204,98 @@ describe('a next hop with several targets', () => {
     room.clock.advance(70_000)
     assert.equal(room.alice.got().at(-1), '408 INVITE')
     room.assertEmpty()
+  })
+})
+
+describe('a group of gateways', () => {
+  const told: string[] = []
+  const gateways = {
+    sent: (gateway: string) => void told.push(`${gateway} sent`),
+    responded: (gateway: string, status: number) => void told.push(`${gateway} ${status}`),
+    ended: (gateway: string, result: string) => void told.push(`${gateway} ${result}`),
+    movesOn: (_gateway: string, cause: number | 'transport') => cause === 503 || cause === 'transport',
+  }
+  const to = (name: string) => ({ uri: uriOf(name), nextHop: null, gateway: name })
+  const room = (strategy: 'sequential' | 'parallel', rerouteOn: readonly number[] | null = null) => {
+    told.length = 0
+    return b2buaLab({
+      latencyMs: 10,
+      gateways,
+      script: { invite: () => decision({ ...DIAL, strategy, rerouteOn, targets: [to('bob'), to('carol')] }) },
+    })
+  }
+
+  it('is gone through in order, for the causes that it names, and hears what became of each call', () => {
+    const { alice, bob, carol, clock, assertEmpty } = room('sequential')
+    const a = alice.call('sip:5551234@example.com')
+    clock.advance(25)
+    bob.calls[0]?.answer(503)
+    clock.advance(30)
+    carol.calls[0]?.answer(180)
+    clock.advance(30)
+    carol.calls[0]?.answer(200, { sdp: sdp('carol') })
+    clock.advance(30)
+    a.ack()
+    a.bye()
+    clock.advance(30)
+    carol.calls[0]?.answer(200, {}, carol.lastRequest('BYE'))
+    assertEmpty()
+    assert.deepEqual(told, [
+      'bob sent',
+      'bob 503',
+      'bob unavailable',
+      'carol sent',
+      'carol 180',
+      'carol answered',
+    ])
+  })
+
+  it('is not gone through for others: a busy callee stays busy', () => {
+    const { alice, bob, carol, clock, assertEmpty } = room('sequential')
+    alice.call('sip:5551234@example.com')
+    clock.advance(25)
+    bob.calls[0]?.answer(486)
+    clock.advance(30)
+    assert.equal(alice.got().at(-1), '486 INVITE')
+    assert.deepEqual(carol.got(), [])
+    assertEmpty()
+    assert.deepEqual(told, ['bob sent', 'bob 486', 'bob refused'])
+  })
+
+  it('unless the script says for which', () => {
+    const { alice, bob, carol, clock, assertEmpty } = room('sequential', [486])
+    alice.call('sip:5551234@example.com')
+    clock.advance(25)
+    bob.calls[0]?.answer(486)
+    clock.advance(30)
+    carol.calls[0]?.answer(503)
+    clock.advance(30)
+    assert.equal(alice.got().at(-1), '486 INVITE')
+    assertEmpty()
+  })
+
+  it('is told that the loser of a fork was given up, and one that is silent', () => {
+    const { alice, bob, carol, clock, assertEmpty } = room('parallel')
+    const a = alice.call('sip:5551234@example.com')
+    clock.advance(25)
+    carol.calls[0]?.answer(180)
+    bob.calls[0]?.answer(200, { sdp: sdp('bob') })
+    clock.advance(30)
+    assert.deepEqual(told.slice(2), ['carol 180', 'bob 200', 'bob answered', 'carol cancelled'])
+    a.ack()
+    a.bye()
+    clock.advance(30)
+    bob.calls[0]?.answer(200, {}, bob.lastRequest('BYE'))
+    assertEmpty()
+
+    const silent = b2buaLab({
+      gateways,
+      agents: ['alice', 'bob'],
+      script: dialTo({ uri: 'sip:x@192.0.2.77:5060', nextHop: null, gateway: 'nobody' }),
+    })
+    told.length = 0
+    silent.alice.call('sip:5551234@example.com')
+    silent.assertEmpty()
+    assert.deepEqual(told, ['nobody sent', 'nobody timeout'])
   })
 })
