@@ -29,16 +29,20 @@ import type { LegTable } from './leg-table.ts'
 
 /** A media relay, as far as calls need it once a script has put theirs through it. */
 export interface MediaRelay {
-  /** Whether it has the media of this call. */
-  has(callId: string): boolean
+  /**
+   * Whether it has the media of this call.
+   * @param branch of whom an answer must have been put through it; null: of anybody, or nobody yet
+   */
+  has(callId: string, branch: string | null): boolean
   /** @param done called once: what the other party shall see; null when the relay does not give it */
   exchange(
-    what: Crossing['what'],
     callId: string,
-    from: Side,
+    crossing: Omit<Crossing, 'content'>,
     sdp: string,
     done: (sdp: string | null) => void,
   ): void
+  /** Two parties that were being put together are, in the place of those before, or are not. */
+  paired(callId: string, pair: number, kept: boolean): void
 }
 
 /** What the live calls of a server share. */
@@ -145,9 +149,11 @@ export class LiveCall implements BridgeUser {
   }
 
   /** Media that a script has put through the relay stays there, whatever the parties agree on later. */
-  relay({ what, from, content }: Crossing, done: (content: Content | null) => void): void {
+  relay({ content, ...crossing }: Crossing, done: (content: Content | null) => void): void {
     const { media } = this.#w
-    if (media === null || !media.has(this.call.callId)) return done(content)
+    // Before the answer it is the script's affair whose descriptions go through the relay.
+    const through = crossing.early ? crossing.branch : null
+    if (media === null || !media.has(this.call.callId, through)) return done(content)
     // A part of a body cannot be told from the whole here: what is not plainly SDP does not pass the relay by.
     if (
       !content.fields.some(
@@ -156,9 +162,13 @@ export class LiveCall implements BridgeUser {
     ) {
       return done(null)
     }
-    return media.exchange(what, this.call.callId, from, content.body, (sdp) =>
+    return media.exchange(this.call.callId, crossing, content.body, (sdp) =>
       this.#w.input(() => done(sdp === null ? null : { ...content, body: sdp })),
     )
+  }
+
+  onPaired(pair: number, kept: boolean): void {
+    this.#w.media?.paired(this.call.callId, pair, kept)
   }
 
   readonly #located = (targets: DialVerdict['targets']): readonly DialTarget[] =>

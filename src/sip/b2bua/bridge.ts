@@ -51,8 +51,9 @@ export class Bridge implements UasUser, UacUser {
   #state: 'calling' | 'answered' | 'over' = 'calling'
   #policy: HeaderPolicy = 'transparent'
   #finished = false
-  /** A transfer has put somebody in whom a media relay does not know. */
-  #replaced = false
+  /** Of the two who talk; and the last that was tried. */
+  #pair = 0
+  #pairs = 0
 
   constructor(world: BridgeWorld, user: BridgeUser) {
     this.world = world
@@ -210,8 +211,8 @@ export class Bridge implements UasUser, UacUser {
       return
     }
     const method = ask.method === 'UPDATE' ? 'UPDATE' : 'INVITE'
-    this.#relay('offer', session, ask.content, (offer, relayed) => {
-      if (!relayed) session.answer(ask, { status: 488, reason: null, ...NOTHING })
+    this.relay('offer', session, peer, ask.content, (offer, ok) => {
+      if (!ok) session.answer(ask, { status: 488, reason: null, ...NOTHING })
       // The one who asked may have hung up meanwhile: then nobody is asked.
       else if (!ask.settled)
         peer.modify(method, offer, this.crossing(ask.headers), (o) => this.#modified(session, peer, ask, o))
@@ -221,9 +222,8 @@ export class Bridge implements UasUser, UacUser {
   /** The other party has taken the offer, made one where it was asked to, or refused. */
   #modified(session: Session, peer: Session, ask: Ask, outcome: Outcome): void {
     const content = outcome.status < 300 ? outcome.content : null
-    this.#relay(ask.content === null ? 'offer' : 'answer', peer, content, (relayed, ok) => {
-      if (ok)
-        session.answer(ask, this.#crossed(content === null ? outcome : { ...outcome, content: relayed }))
+    this.relay(ask.content === null ? 'offer' : 'answer', peer, session, content, (said, ok) => {
+      if (ok) session.answer(ask, this.crossed(content === null ? outcome : { ...outcome, content: said }))
       else {
         if (ask.content === null) peer.ack(null)
         session.answer(ask, { status: 488, reason: null, ...NOTHING })
@@ -233,21 +233,45 @@ export class Bridge implements UasUser, UacUser {
 
   onAcked(session: Session, content: Content | null): void {
     const peer = this.peerOf(session)
-    if (peer !== null) this.#relay('answer', session, content, (relayed) => peer.ack(relayed))
+    if (peer !== null) this.relay('answer', session, peer, content, (said) => peer.ack(said))
   }
 
-  /** What `session` says of its media, as the other party shall see it. */
-  #relay(
+  /**
+   * What `session` says of its media, as `peer` shall see it: by the script and what it has put between them.
+   * @param pair of two who are being put together
+   */
+  relay(
     what: Crossing['what'],
     session: Session,
+    peer: Session,
     content: Content | null,
     done: (content: Content | null, ok: boolean) => void,
+    { pair, from }: { readonly pair: number; readonly from: Side } = {
+      pair: this.#pair,
+      from: this.#placeOf(session),
+    },
   ): void {
-    if (content === null || this.#state !== 'answered' || this.#replaced) done(content, true)
-    else
-      this.user.relay({ what, from: this.sideOf(session), content }, (relayed) =>
-        done(relayed, relayed !== null),
-      )
+    if (content === null) return done(null, true)
+    const branch = (from === 'caller' ? peer : session).dialog.localTag
+    const early = this.#state === 'calling'
+    this.user.relay({ what, from, content, pair, branch, early }, (said) => done(said, said !== null))
+  }
+
+  /** Before the answer, too. */
+  #placeOf(session: Session): Side {
+    const known = this.#sides.get(session)
+    return known ?? (this.#caller?.find(session.dialog.localTag) === session ? 'caller' : 'callee')
+  }
+
+  /** Two parties are about to be put together: a number for them. */
+  newPair(): number {
+    return ++this.#pairs
+  }
+
+  /** They are, or are not. */
+  paired(pair: number, kept: boolean): void {
+    if (kept) this.#pair = pair
+    this.user.onPaired(pair, kept)
   }
 
   onPrack(session: Session, ask: Ask): void {
@@ -266,7 +290,7 @@ export class Bridge implements UasUser, UacUser {
       return
     }
     peer.send(ask.method, ask.content, [...this.crossing(ask.headers), ...eventOf(ask)], (o) =>
-      session.answer(ask, this.#crossed(o)),
+      session.answer(ask, this.crossed(o)),
     )
   }
 
@@ -364,9 +388,10 @@ export class Bridge implements UasUser, UacUser {
 
   /** After an answer: somebody new is called, and put through to this session. */
   connect(session: Session, plan: DialPlan, done: (outcome: Outcome) => void): void {
-    join(this, session, plan, (outcome, newcomer) => {
+    const place = this.sideOf(session) === 'caller' ? 'callee' : 'caller'
+    join(this, session, place, plan, (outcome, newcomer) => {
       if (newcomer !== null) {
-        this.#sides.set(newcomer, this.sideOf(session) === 'caller' ? 'callee' : 'caller')
+        this.#sides.set(newcomer, place)
         this.link(session, newcomer)
       }
       done(outcome)
@@ -392,7 +417,6 @@ export class Bridge implements UasUser, UacUser {
 
   /** The transferor leaves, the newcomer takes its place. */
   replace(transferor: Session, newcomer: Session, remaining: Session): void {
-    this.#replaced = true
     this.#sides.set(newcomer, this.sideOf(transferor))
     this.#peers.delete(transferor)
     this.link(newcomer, remaining)
@@ -434,7 +458,7 @@ export class Bridge implements UasUser, UacUser {
     return crossing(headers, this.#policy)
   }
 
-  #crossed(outcome: Outcome): Outcome {
+  crossed(outcome: Outcome): Outcome {
     return relayed({ ...outcome, headers: this.crossing(outcome.headers) })
   }
 

@@ -115,9 +115,23 @@ export class Calling {
       of.session.prack(rseq, inviteSeq, null, [], () => undefined)
       return true
     }
-    of.session.prack(rseq, inviteSeq, ask.content, [], (o) =>
-      session.answer(ask, { ...o, headers: this.#bridge.crossing(o.headers) }),
-    )
+    const { session: callee } = of
+    const refuse = (): void => session.answer(ask, { status: 488, reason: null, ...NOTHING })
+    this.#bridge.relay('offer', session, callee, ask.content, (offer, ok) => {
+      if (!ok) {
+        // What it acknowledges has come all the same.
+        callee.prack(rseq, inviteSeq, null, [], () => undefined)
+        return refuse()
+      }
+      if (ask.settled) return undefined
+      return callee.prack(rseq, inviteSeq, offer, [], (outcome) => {
+        const content = outcome.status < 300 ? outcome.content : null
+        this.#bridge.relay('answer', callee, session, content, (answer, taken) => {
+          if (taken) session.answer(ask, this.#bridge.crossed({ ...outcome, content: answer }))
+          else refuse()
+        })
+      })
+    })
     return true
   }
 
