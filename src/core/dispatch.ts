@@ -285,7 +285,8 @@ export class Dispatch implements TransactionUser {
 }
 
 /** What `b2bua.onInvite` knows of a call. */
-function begun({ call }: Exchange): { readonly call: CallInfo } | null {
+function begun({ call, request }: Exchange): { readonly call: CallInfo } | null {
   if (call === null) return null
-  return { call: { id: call.id, state: 'calling', side: null, referTo: null, replaces: false } }
+  const replaces = request.headers.has('replaces')
+  return { call: { id: call.id, state: 'calling', side: null, referTo: null, replaces } }
 }

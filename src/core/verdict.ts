@@ -56,6 +56,8 @@ export type Verdict =
   | { readonly do: 'hangup' }
   /** `call.acceptRefer`: put the other party through; null: to whom the REFER says. */
   | { readonly do: 'transfer'; readonly target: string | null; readonly nextHop: string | null }
+  /** `call.acceptReplaces`: the caller comes in the place of whom its Replaces names. */
+  | { readonly do: 'takeover' }
   /** `call.proxy`: `proxy.onRequest` decides. Never leaves the worker. */
   | { readonly do: 'proxy' }
 
@@ -140,7 +142,7 @@ export interface CallInfo {
   readonly side: 'caller' | 'callee' | 'server' | null
   /** Of a REFER: the URI in Refer-To, without what it says about header fields. */
   readonly referTo: string | null
-  /** Of a REFER: its Refer-To has Replaces. */
+  /** Of a REFER: its Refer-To has Replaces. Of the INVITE: it has Replaces. */
   readonly replaces: boolean
 }
 

@@ -146,7 +146,9 @@ export class MediaEngine {
     const { what, from, pair, branch } = exchange
     const session = this.#sessionOf(callId, exchange)
     const calleeTag = pair === 0 ? branch : session?.calleeTag
-    if (session === null || calleeTag == null || (pair === 0 && session.calleeTag === null)) {
+    // The first answer of a call that was begun by taking somebody's place comes this way, too.
+    const known = pair > 0 || what === 'answer' || session?.calleeTag !== null
+    if (session === null || calleeTag == null || !known) {
       done(NO_SESSION)
       return
     }

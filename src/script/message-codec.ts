@@ -132,6 +132,7 @@ const VERDICTS = [
   'hangup',
   'transfer',
   'subscribe',
+  'takeover',
 ] as const
 
 export function writeDecision(batch: Batch, decision: Decision): void {
@@ -173,6 +174,7 @@ export function writeDecision(batch: Batch, decision: Decision): void {
     case 'drop':
     case 'subscribe':
     case 'hangup':
+    case 'takeover':
   }
   batch.push(PATHS.indexOf(decision.addPath ?? null))
   batch.push(decision.recordRoute ? 1 : 0, decision.cdr, decision.authUser, edits.length)
@@ -251,7 +253,8 @@ function readVerdict(reader: BatchReader): Verdict {
       return { do: 'answer', code, reason, headers, body, contentType, progress: readProgress(reader) }
     }
     case 'hangup':
-      return { do: 'hangup' }
+    case 'takeover':
+      return { do: name }
     case 'transfer':
       return { do: 'transfer', target: reader.text(), nextHop: reader.text() }
     case undefined:

@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts'
 import { digestHash } from '../../base/digest-hash.ts'
 import type { Identifiers } from '../../base/identifiers.ts'
 import { DigestClient } from '../../sip/auth/digest-client.ts'
-import type { Reply, Side } from '../../sip/b2bua/bridge-user.ts'
+import type { Found, Side } from '../../sip/b2bua/bridge-user.ts'
 import type { Outcome } from '../../sip/b2bua/events.ts'
 import type { DialPlan } from '../../sip/b2bua/plan.ts'
 import { payloadOf } from '../../sip/b2bua/headers.ts'
@@ -27,7 +27,8 @@ import type { Decision, Router } from '../verdict.ts'
 import { ContactWays } from './contact-ways.ts'
 import { Egress } from './egress.ts'
 import { LegTable } from './leg-table.ts'
-import { type CallWorld, LiveCall, type MediaRelay, replacesIn } from './live-call.ts'
+import { type CallWorld, LiveCall, type MediaRelay } from './live-call.ts'
+import { readReplaces, replacesIn } from './replaces.ts'
 import { Performer } from './performer.ts'
 
 export interface B2buaOptions {
@@ -112,7 +113,8 @@ export class B2buaCore {
       forget: (call) => this.#forget(call),
       media: options.media ?? null,
       remoteOf: (leg) => this.#performer.flowOf(leg, leg.ref)?.path.remote ?? null,
-      replaced: (refer) => this.#replaced(refer),
+      referred: (refer) => this.#referred(refer),
+      replaced: (invite) => this.#replaced(invite),
     }
   }
 
@@ -151,7 +153,7 @@ export class B2buaCore {
     const { transaction, request, flow, receivedAt } = exchange
     const { verdict } = decision
     const policy = (verdict.do === 'dial' ? verdict.timer : null) ?? DEFAULT_TIMER
-    const refusal = UasLeg.refusal(request, policy)
+    const refusal = UasLeg.refusal(request, policy, verdict.do === 'takeover')
     const { call } = exchange
     if (refusal !== null || call === null) {
       exchange.reply(refusal?.status ?? 500, 'server', { headers: refusal?.headers ?? [] })
@@ -285,15 +287,22 @@ export class B2buaCore {
   }
 
   /** The dialog of ours that a REFER's Replaces names: the transferor's other call. */
-  #replaced(refer: Request): Extract<Reply, { do: 'transfer' }>['found'] {
+  #referred(refer: Request): Found | null {
     const text = replacesIn(refer)
     if (text === null) return null
-    const [callId, ...params] = text.split(';').map((part) => part.trim())
-    const tag = (name: string): string =>
-      params.find((p) => p.toLowerCase().startsWith(`${name}=`))?.slice(name.length + 1) ?? ''
+    const { callId, to, from } = readReplaces(text)
     // To and from are as the transfer target sees them; the target is us.
-    const one = this.#legs.find(callId ?? '', tag('to-tag'), tag('from-tag'))
-    const found = one ?? this.#legs.find(callId ?? '', tag('from-tag'), tag('to-tag'))
+    const found = this.#legs.find(callId, to, from) ?? this.#legs.find(callId, from, to)
     return found?.session?.confirmed ? { bridge: found.bridge, session: found.session } : null
+  }
+
+  /** RFC 3891 §3: one that is answered, or that we have begun; an answered one not for those who want none. */
+  #replaced(invite: Request): Found | number {
+    const { callId, to, from, earlyOnly } = readReplaces(invite.headers.first('replaces') ?? '')
+    const found = this.#legs.find(callId, to, from)
+    if (found === null || found.session === null || !found.session.alive) return 481
+    const { bridge, session } = found
+    if (session.confirmed) return earlyOnly ? 486 : { bridge, session }
+    return bridge.rings(session) ? { bridge, session } : 481
   }
 }

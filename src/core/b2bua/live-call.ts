@@ -1,8 +1,17 @@
 import type { Path } from '../../base/address.ts'
 import type { Clock } from '../../base/clock.ts'
 import { Bridge, type BridgeWorld } from '../../sip/b2bua/bridge.ts'
-import type { BridgeUser, Crossing, Ended, Question, Reply, Side } from '../../sip/b2bua/bridge-user.ts'
+import type {
+  BridgeUser,
+  Crossing,
+  Ended,
+  Found,
+  Question,
+  Reply,
+  Side,
+} from '../../sip/b2bua/bridge-user.ts'
 import { type Content, NOTHING, type Header, type Outcome, type RefusedBy } from '../../sip/b2bua/events.ts'
+import { contentOf } from '../../sip/b2bua/headers.ts'
 import type { DialTarget } from '../../sip/b2bua/plan.ts'
 import { UacLeg } from '../../sip/b2bua/uac-leg.ts'
 import type { UasLeg } from '../../sip/b2bua/uas-leg.ts'
@@ -12,7 +21,7 @@ import type { Spine } from '../../spine/spine.ts'
 import { BranchWatch, type GatewayPort, rerouteCause } from '../branch-watch.ts'
 import { type Cause, initiatorOf, resultOf } from '../call-result.ts'
 import type { Call } from '../calls.ts'
-import { editResponse } from '../edits.ts'
+import { editedRequest, editResponse } from '../edits.ts'
 import type {
   CallHandlerKind,
   CallInfo,
@@ -24,6 +33,7 @@ import type {
 } from '../verdict.ts'
 import type { ContactWays } from './contact-ways.ts'
 import { outcomeOf, planFor, sameButTarget } from './plans.ts'
+import { replacesIn } from './replaces.ts'
 import { seenAs, split } from './seen.ts'
 import type { LegTable } from './leg-table.ts'
 
@@ -62,8 +72,10 @@ export interface CallWorld extends BridgeWorld {
   readonly contacts: ContactWays
   /** Null: there are none. */
   readonly gateways: GatewayPort | null
-  /** The bridge and session whose dialog a Replaces names; null: none of ours. */
-  readonly replaced: (refer: Request) => Extract<Reply, { do: 'transfer' }>['found']
+  /** The dialog that the Replaces of a REFER's target names; null: none of ours. */
+  readonly referred: (refer: Request) => Found | null
+  /** The dialog that the Replaces of an INVITE names; or how it is refused (RFC 3891 §3). */
+  readonly replaced: (invite: Request) => Found | number
 }
 
 const HANDLERS: Readonly<Record<Question['about'], CallHandlerKind>> = {
@@ -117,6 +129,12 @@ export class LiveCall implements BridgeUser {
   /** Carries out what a handler has decided about the call's next step. Throws a TypeError on bad header text. */
   carryOut(decision: Decision): void {
     const { verdict } = decision
+    if (verdict.do === 'takeover') {
+      const found = this.#w.replaced(this.#invite)
+      const content = contentOf(editedRequest(this.#invite, decision.edits))
+      if (typeof found === 'number') this.bridge.refuse({ ...NOTHING, status: found, reason: null })
+      else this.bridge.takeOver(found, content)
+    }
     if (verdict.do !== 'dial' && verdict.do !== 'answer') return
     for (const { code, reason, body, contentType } of verdict.progress) {
       const content = body === null ? null : outcomeOf(code, reason, [], body, contentType).content
@@ -361,7 +379,7 @@ export class LiveCall implements BridgeUser {
     const info = this.#info(null, refer)
     const uri = verdict.target ?? info.referTo
     if (uri === null) return refuse(400, 'No Refer-To')
-    const found = verdict.target === null ? this.#w.replaced(refer) : null
+    const found = verdict.target === null ? this.#w.referred(refer) : null
     const replaces = found === null && verdict.target === null ? replacesIn(refer) : null
     const headers: Header[] = replaces === null ? [] : [['Replaces', replaces]]
     return { do: 'transfer', plan: sameButTarget(this.#invite, uri, verdict.nextHop, headers), found }
@@ -375,18 +393,6 @@ const CAUSES: Readonly<Record<RefusedBy, Cause>> = {
   unroutable: 'server',
   'no-answer': 'no-answer',
   cancelled: 'server',
-}
-
-/** The Replaces that a Refer-To asks to be put into the new INVITE (RFC 3891 §3), unescaped; null: none. */
-export function replacesIn(refer: Request): string | null {
-  const target = parseNameAddr(refer.headers.first('refer-to') ?? '')
-  const escaped = target.ok ? /[?&]replaces=([^&]*)/i.exec(target.value.uri)?.[1] : undefined
-  if (escaped === undefined) return null
-  try {
-    return decodeURIComponent(escaped)
-  } catch {
-    return null
-  }
 }
 
 /** Whose response it is. */

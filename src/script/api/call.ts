@@ -122,6 +122,14 @@ export class ScriptCall extends MessageView {
     return this.#info.referTo === null ? undefined : decodeText(this.#info.referTo)
   }
 
+  /**
+   * In `onInvite`: the INVITE asks to take the place of a party of another call of ours (RFC 3891), the last step of a transfer or
+   * a pickup. `acceptReplaces()` lets it; whoever is let takes somebody's call, so know who it is first.
+   */
+  get replaces(): boolean {
+    return this.#info.referTo === null && this.#info.replaces
+  }
+
   /** In `onRefer`: the transferor has talked to the target (an attended transfer, RFC 3891). */
   get referReplaces(): boolean {
     return this.#info.replaces
@@ -310,6 +318,15 @@ export class ScriptCall extends MessageView {
     return new Verdict({ do: 'hangup' })
   }
 
+  /**
+   * Let the caller take the place that its Replaces names: whom the replaced party talks to is put through to the caller, and the
+   * replaced party is hung up. The place of a callee that rings: the call is picked up. `rtpengine.offer(call)` before it puts
+   * the media of the two through rtpengine. When there is no such call of ours, the caller gets 481.
+   */
+  acceptReplaces(): Verdict {
+    return new Verdict({ do: 'takeover' })
+  }
+
   /** Leave the INVITE to `proxy.onRequest`: SIPhon is a proxy in this call, with what was changed here. */
   proxy(): Verdict {
     return new Verdict({ do: 'proxy' })
@@ -443,6 +460,7 @@ type Verbs =
   | 'progress'
   | 'terminate'
   | 'proxy'
+  | 'acceptReplaces'
   | 'acceptRefer'
   | 'rejectRefer'
   | 'sessionTimer'

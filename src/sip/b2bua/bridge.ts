@@ -18,6 +18,7 @@ import { join, Referral } from './referral.ts'
 import type { Session } from './session.ts'
 import type { Ask } from './session-user.ts'
 import type { Signer } from './signer.ts'
+import { takeOver } from './takeover.ts'
 import { UacLeg, type LegProgress, type UacUser } from './uac-leg.ts'
 import { UasLeg, type UasUser } from './uas-leg.ts'
 
@@ -238,7 +239,7 @@ export class Bridge implements UasUser, UacUser {
 
   /**
    * What `session` says of its media, as `peer` shall see it: by the script and what it has put between them.
-   * @param pair of two who are being put together
+   * @param how of two who are being put together
    */
   relay(
     what: Crossing['what'],
@@ -246,14 +247,14 @@ export class Bridge implements UasUser, UacUser {
     peer: Session,
     content: Content | null,
     done: (content: Content | null, ok: boolean) => void,
-    { pair, from }: { readonly pair: number; readonly from: Side } = {
+    { pair, from, early }: Pick<Crossing, 'pair' | 'from' | 'early'> = {
       pair: this.#pair,
       from: this.#placeOf(session),
+      early: this.#state === 'calling',
     },
   ): void {
     if (content === null) return done(null, true)
     const branch = (from === 'caller' ? peer : session).dialog.localTag
-    const early = this.#state === 'calling'
     this.user.relay({ what, from, content, pair, branch, early }, (said) => done(said, said !== null))
   }
 
@@ -422,16 +423,65 @@ export class Bridge implements UasUser, UacUser {
     this.link(newcomer, remaining)
   }
 
-  /** Somebody's leg of another call of ours becomes part of this one. */
-  adopt({ bridge, session }: Found, newcomer: Session): void {
+  /** Somebody's leg of another call of ours becomes part of this one, and the other call ends. */
+  adopt({ bridge, session }: Found, newcomer: Session, by: EndedBy = 'peer'): UasLeg | UacLeg | null {
+    const side = bridge.sideOf(session)
     const leg = bridge.#release(newcomer)
-    if (leg === null) return
+    if (leg === null) return null
     leg.user = this
     this.#legs.add(leg)
     this.user.onLeg(leg)
     bridge.#end([])
-    bridge.user.onEnded({ by: 'peer', side: bridge.sideOf(session), headers: [] })
+    bridge.user.onEnded({ by, side, headers: [] })
     bridge.#settle()
+    return leg
+  }
+
+  // ── Replaces (RFC 3891) ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The caller comes in the place of somebody in another call. */
+  takeOver(found: Found, content: Content | null): void {
+    takeOver(this, found, content)
+  }
+
+  /** What the callees have been offered. */
+  get offered(): Content | null {
+    return this.#calling?.offer ?? null
+  }
+
+  /** Whether it is the dialog of a callee that rings. */
+  rings(session: Session): boolean {
+    return this.#state === 'calling' && this.#caller?.open === true && this.#calling?.has(session) === true
+  }
+
+  /** The caller has taken a place in another call: whom it found there is with it from now on. */
+  meet(remaining: Session, found: Found, outcome: Outcome): void {
+    const caller = this.#caller
+    if (caller === null) return
+    this.#state = 'answered'
+    const leg = this.adopt(found, remaining, 'us')
+    const own = caller.branch('own')
+    this.#sides.set(own, 'caller')
+    this.#sides.set(remaining, 'callee')
+    this.link(own, remaining)
+    caller.accept('own', outcome)
+    this.user.onAnswered(leg instanceof UacLeg ? leg : null, outcome)
+  }
+
+  /** The caller of another call has picked this one up. */
+  pickedUp(from: Bridge, newcomer: Session, outcome: Outcome): void {
+    const caller = this.#caller
+    if (caller === null) return
+    this.#state = 'answered'
+    this.adopt({ bridge: from, session: newcomer }, newcomer, 'us')
+    const own = caller.branch('picked up')
+    this.#sides.set(own, 'caller')
+    this.#sides.set(newcomer, 'callee')
+    this.link(own, newcomer)
+    caller.accept('picked up', outcome)
+    this.#calling?.stop(ELSEWHERE)
+    this.#calling = null
+    this.user.onAnswered(null, outcome)
   }
 
   #release(session: Session): UasLeg | UacLeg | null {

@@ -37,6 +37,17 @@ export class Calling {
     this.#plan = plan
   }
 
+  /** What the callees get. */
+  get offer(): Content | null {
+    return this.#plan.content
+  }
+
+  /** Whether it is a dialog of a callee that is being called. */
+  has(session: Session): boolean {
+    for (const leg of this.#running) for (const one of leg.sessions) if (one === session) return true
+    return false
+  }
+
   start(): void {
     if (this.#plan.strategy === 'sequential') this.#tryNext()
     else while (this.#next < this.#plan.targets.length) this.#tryNext()

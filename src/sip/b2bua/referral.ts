@@ -77,7 +77,7 @@ function put(
     done(outcome)
   }
   const before = session.description
-  return bridge.relay('offer', newcomer, session, offer.content, offered, { pair, from: place })
+  return bridge.relay('offer', newcomer, session, offer.content, offered, { pair, from: place, early: false })
 
   function offered(content: Content | null, ok: boolean): void {
     if (!ok) return end(refused)
@@ -87,7 +87,7 @@ function put(
   function answered(answer: Outcome): void {
     if (answer.status >= 300) return end(answer)
     const from = place === 'caller' ? 'callee' : 'caller'
-    return bridge.relay('answer', session, newcomer, answer.content, taken, { pair, from })
+    return bridge.relay('answer', session, newcomer, answer.content, taken, { pair, from, early: false })
 
     function taken(content: Content | null, ok: boolean): void {
       if (ok) {

@@ -186,7 +186,7 @@ export class UacLeg implements Actor, SessionUser {
     headers.append('To', o.to)
     headers.append('Call-ID', o.callId)
     headers.append('CSeq', `${++this.#seq} INVITE`)
-    addAbilities(headers, o.reliable ? undefined : 'timer')
+    addAbilities(headers, o.reliable ? undefined : 'timer, replaces')
     const least = Math.max(this.#least, o.policy.minSe)
     const expires =
       o.policy.expires === null && this.#least === 0 ? null : Math.max(o.policy.expires ?? 0, least)

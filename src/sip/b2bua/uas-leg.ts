@@ -58,9 +58,10 @@ export class UasLeg implements SessionUser {
   static refusal(
     invite: Request,
     policy: SessionTimerPolicy,
+    takesOver = false,
   ): { readonly status: number; readonly headers: readonly Header[] } | null {
     if (!invite.headers.has('contact')) return { status: 400, headers: [] }
-    const unknown = unsupported(invite)
+    const unknown = unsupported(invite, takesOver)
     if (unknown !== null) return { status: 420, headers: [unknown] }
     const least = tooSmall(invite, policy)
     return least === null ? null : { status: 422, headers: [['Min-SE', String(least)]] }
