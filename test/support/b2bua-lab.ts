@@ -22,8 +22,7 @@ export interface B2buaLabOptions extends LabOptions {
   /** How long handlers think, ms. */
   readonly thinks?: number
   readonly agents?: readonly string[]
-  /** A media relay that has every call. */
-  readonly media?: (clock: Clock) => MediaRelay
+  readonly media?: (clock: Clock, room: Lab) => MediaRelay
   /** Registered contacts. */
   readonly ways?: Ways
   readonly gateways?: GatewayPort
@@ -112,7 +111,7 @@ export function b2buaLab(options: B2buaLabOptions = {}) {
     chance: () => 0.5,
     ...(options.ways === undefined ? {} : { ways: options.ways }),
     ...(options.gateways === undefined ? {} : { gateways: options.gateways }),
-    ...(options.media === undefined ? {} : { media: options.media(clock) }),
+    ...(options.media === undefined ? {} : { media: options.media(clock, room) }),
   })
   const registrar = {
     save: () => {
