@@ -15,8 +15,24 @@ import { cpuSeconds, installed, residentBytes, until } from '../test/support/pro
 import { median, runCaller, startCallee } from '../test/support/sipp.ts'
 import { siphon, type Subject } from './subjects.ts'
 
-/** The same as the proxy's script does: contacts of who is called, and everything else by the book. */
-const script = join(mkdtempSync(join(tmpdir(), 'siphon-bench-')), 'b2bua.ts')
+const folder = mkdtempSync(join(tmpdir(), 'siphon-bench-'))
+
+/** Both do the same: contacts of who is called, and everything else by the book. */
+const proxied = join(folder, 'proxy.ts')
+writeFileSync(
+  proxied,
+  `import { proxy, registrar } from 'siphon'
+proxy.onRequest(async (request) => {
+  if (request.method === 'REGISTER') return registrar.save(request)
+  if (request.inDialog) return request.looseRoute() ? request.relay() : request.reply(404)
+  const contacts = await registrar.lookup(request.ruri)
+  if (contacts.length === 0) return request.reply(404)
+  request.recordRoute()
+  return request.fork(contacts)
+})
+`,
+)
+const script = join(folder, 'b2bua.ts')
 writeFileSync(
   script,
   `import { b2bua, proxy, registrar } from 'siphon'
@@ -48,7 +64,7 @@ if (!installed('sipp')) {
   console.error('bench: sipp is not installed (Debian: sip-tester)')
   process.exit(1)
 }
-const proxy = siphon('bare', undefined, 'proxy')
+const proxy = siphon('bare', proxied, 'proxy')
 const b2bua = siphon('bare', script, 'b2bua')
 
 /** CPU of one call, µs. */
