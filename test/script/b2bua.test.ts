@@ -63,7 +63,7 @@ describe('handlers of calls', () => {
     const r = await rig(
       t,
       `import { b2bua } from 'siphon'
-      b2bua.onInvite((call) => call.ruri.includes('echo')
+      b2bua.onInvite((call) => call.replaces ? call.acceptReplaces() : call.ruri.includes('echo')
         ? call.answer(200, 'Here', { body: 'v=0', headers: { 'X-A': ['1', '2'] } }) : call.reject(302, undefined, { headers: { Contact: '<sip:x@y>' } }))
       b2bua.onEarlyMedia((call, reply) => reply.drop())
       b2bua.onAnswer((call, reply) => { reply.setBody('v=1', 'application/sdp'); return reply.relay() })
@@ -84,6 +84,7 @@ describe('handlers of calls', () => {
       ...answer,
     })
     assert.equal(made(await r.run(of('invite'))).verdict.do, 'reply')
+    assert.deepEqual(made(await r.run(of('invite', { replaces: true }))).verdict, { do: 'takeover' })
     const ringing = { response: response(183, 'Progress') }
     assert.deepEqual(made(await r.run(of('early', {}, ringing))).verdict, { do: 'drop' })
     const answered = made(
