@@ -283,7 +283,6 @@ export class B2buaCore {
 
   #forget(call: LiveCall): void {
     this.#calls.delete(call)
-    this.#contacts.end(call.call.callId)
   }
 
   /** The dialog of ours that a REFER's Replaces names: the transferor's other call. */

@@ -224,6 +224,15 @@ export class LiveCall implements BridgeUser {
   onLegOver(leg: UasLeg | UacLeg): void {
     this.#w.legs.remove(leg)
     this.#w.contacts.end(leg.callId)
+    this.#tellLeg(leg)
+  }
+
+  /** Another call has it from now on: what became of it here is told. */
+  onLegMoved(leg: UasLeg | UacLeg): void {
+    this.#tellLeg(leg)
+  }
+
+  #tellLeg(leg: UasLeg | UacLeg): void {
     if (!(leg instanceof UacLeg)) return
     const known = this.#legs.get(leg)
     this.#legs.delete(leg)

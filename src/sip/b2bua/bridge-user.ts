@@ -70,6 +70,8 @@ export interface BridgeUser {
   /** A leg begins; it is found by its Call-ID from now on, until `onLegOver`. */
   onLeg(leg: UasLeg | UacLeg): void
   onLegOver(leg: UasLeg | UacLeg): void
+  /** It is part of another call from now on. */
+  onLegMoved(leg: UasLeg | UacLeg): void
   /**
    * A callee's leg got its first 2xx, or a refusal, or was given up.
    * @param by null: an answer

@@ -489,6 +489,7 @@ export class Bridge implements UasUser, UacUser {
       if (leg.session !== session) continue
       this.#legs.delete(leg)
       this.onOver(session)
+      this.user.onLegMoved(leg)
       return leg
     }
     return null

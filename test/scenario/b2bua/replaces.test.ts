@@ -254,6 +254,39 @@ describe('a call pickup', () => {
   })
 })
 
+describe('a caller behind a NAT who is put through to somebody else', () => {
+  it('is reached where it called from in the call that it is in then', () => {
+    const made = b2buaLab({
+      latencyMs: 10,
+      script: {
+        invite: (job) => (job.call?.replaces === true ? decision({ do: 'takeover' }) : dial(['bob'])()),
+      },
+    })
+    const { alice, bob, carol, clock } = made
+    alice.hide('10.0.0.1')
+    const a = alice.call('sip:bob@example.com')
+    clock.advance(25)
+    const b = bob.calls[0] as AgentCall
+    b.answer(200, { sdp: sdp('bob') })
+    clock.advance(30)
+    a.ack()
+    clock.advance(30)
+    const c = carol.call('sip:alice@example.com', { sdp: sdp('carol'), headers: { Replaces: of(b) } })
+    clock.advance(25)
+    a.answer(200, { sdp: sdp('alice anew') }, alice.lastRequest('INVITE'))
+    clock.advance(30)
+    b.answer(200, {}, bob.lastRequest('BYE'))
+    c.ack()
+    // The first call has been forgotten.
+    clock.advance(40_000)
+    c.bye()
+    clock.advance(30)
+    assert.equal(got(alice, 'BYE'), 1, made.ladder())
+    a.answer(200, {}, alice.lastRequest('BYE'))
+    made.assertEmpty()
+  })
+})
+
 describe('an INVITE with Replaces, through a media relay', () => {
   it('the answer of the party that stays is put through, as the first one of the new call', () => {
     const told: string[] = []

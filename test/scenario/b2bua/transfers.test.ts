@@ -116,6 +116,11 @@ describe('transfers', () => {
     assert.equal(bob.got().at(-1), 'BYE')
     room.assertEmpty()
     assert.equal(records.length, 2)
+    // Each leg of ours is counted once, also the one that went from one call to the other.
+    assert.deepEqual(
+      room.legs.map((l) => l.result),
+      ['answered', 'answered'],
+    )
   })
 
   it('without a handler: 603', () => {
