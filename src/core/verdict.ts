@@ -55,7 +55,13 @@ export type Verdict =
   /** `call.terminate`: hang up what is answered, refuse what is not. */
   | { readonly do: 'hangup' }
   /** `call.acceptRefer`: put the other party through; null: to whom the REFER says. */
-  | { readonly do: 'transfer'; readonly target: string | null; readonly nextHop: string | null }
+  | {
+      readonly do: 'transfer'
+      readonly target: string | null
+      readonly nextHop: string | null
+      /** Which registered contact the target is (`ContactView.reference`); null and absent: none. */
+      readonly contact?: string | null
+    }
   /** `call.acceptReplaces`: the caller comes in the place of whom its Replaces names. */
   | { readonly do: 'takeover' }
   /** `call.proxy`: `proxy.onRequest` decides. Never leaves the worker. */

@@ -165,7 +165,7 @@ export function writeDecision(batch: Batch, decision: Decision): void {
       writeProgress(batch, verdict.progress)
       break
     case 'transfer':
-      batch.push(verdict.target, verdict.nextHop)
+      batch.push(verdict.target, verdict.nextHop, verdict.contact ?? null)
       break
     case 'save':
       batch.push(verdict.force === true ? 1 : 0, verdict.nated === true ? 1 : 0)
@@ -255,8 +255,10 @@ function readVerdict(reader: BatchReader): Verdict {
     case 'hangup':
     case 'takeover':
       return { do: name }
-    case 'transfer':
-      return { do: 'transfer', target: reader.text(), nextHop: reader.text() }
+    case 'transfer': {
+      const [target, nextHop, contact] = [reader.text(), reader.text(), reader.text()]
+      return { do: 'transfer', target, nextHop, ...(contact === null ? {} : { contact }) }
+    }
     case undefined:
   }
   throw new Error('a batch holds an unknown verdict')

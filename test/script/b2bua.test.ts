@@ -68,7 +68,8 @@ describe('handlers of calls', () => {
       b2bua.onEarlyMedia((call, reply) => reply.drop())
       b2bua.onAnswer((call, reply) => { reply.setBody('v=1', 'application/sdp'); return reply.relay() })
       b2bua.onFailure((call, reply) => reply.statusCode === 486 ? call.dial('sip:voicemail@10.0.0.1') : reply.relay())
-      b2bua.onRefer((call) => call.referReplaces ? call.acceptRefer() : call.rejectRefer(403))
+      b2bua.onRefer((call) => call.referReplaces ? call.acceptRefer() : call.side === 'callee'
+        ? call.acceptRefer({ uri: 'sip:c@10.0.0.8', reference: '9 sip:c@d' }) : call.rejectRefer(403))
       let over = ''
       b2bua.onBye((call) => { over = String(call.side) })
       b2bua.onCancel(() => {})`,
@@ -103,6 +104,12 @@ describe('handlers of calls', () => {
         nextHop: null,
       },
     )
+    assert.deepEqual(made(await r.run(of('refer', { side: 'callee', referTo: 'sip:c@d' }))).verdict, {
+      do: 'transfer',
+      target: 'sip:c@10.0.0.8',
+      nextHop: null,
+      contact: '9 sip:c@d',
+    })
     assert.equal(made(await r.run(of('refer'))).verdict.do, 'reply')
     assert.equal(made(await r.run(of('bye', { side: 'callee' }))).verdict.do, 'pass')
     assert.equal(made(await r.run(of('calledOff'))).verdict.do, 'pass')

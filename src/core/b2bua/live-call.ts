@@ -391,7 +391,9 @@ export class LiveCall implements BridgeUser {
     const found = verdict.target === null ? this.#w.referred(refer) : null
     const replaces = found === null && verdict.target === null ? replacesIn(refer) : null
     const headers: Header[] = replaces === null ? [] : [['Replaces', replaces]]
-    return { do: 'transfer', plan: sameButTarget(this.#invite, uri, verdict.nextHop, headers), found }
+    const { nextHop, contact = null } = verdict
+    const targets = this.#located([{ uri, nextHop, contact }])
+    return { do: 'transfer', plan: sameButTarget(this.#invite, uri, targets, headers), found }
   }
 }
 

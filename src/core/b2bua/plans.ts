@@ -46,11 +46,11 @@ export function planFor(
 export function sameButTarget(
   invite: Request,
   uri: string,
-  nextHop: string | null,
+  targets: readonly DialTarget[],
   headers: readonly Header[],
 ): DialPlan {
   return {
-    targets: [{ uri, nextHop }],
+    targets,
     strategy: 'parallel',
     rerouteOn: null,
     timeoutMs: 60_000,

@@ -335,13 +335,15 @@ export class ScriptCall extends MessageView {
   /**
    * Put the other party through: it stays in the call, the transferor is told and hung up. When the REFER names another call of
    * the transferor's that goes through us, its two parties are connected directly; else somebody new is called.
-   * @param to whom to call instead of what the REFER says
+   * @param to whom to call instead of what the REFER says; a contact of `registrar.lookup` is reached as it registered
    */
-  acceptRefer(to?: string, { nextHop }: Pick<DialOptions, 'nextHop'> = {}): Verdict {
+  acceptRefer(to?: string | Contact, { nextHop }: Pick<DialOptions, 'nextHop'> = {}): Verdict {
+    const uri = typeof to === 'object' ? to.uri : to
     return new Verdict({
       do: 'transfer',
-      target: to === undefined ? null : target(to, 'acceptRefer'),
+      target: uri === undefined ? null : target(uri, 'acceptRefer'),
       nextHop: nextHop === undefined ? null : target(nextHop, 'nextHop'),
+      ...(typeof to === 'object' ? { contact: to.reference } : {}),
     })
   }
 

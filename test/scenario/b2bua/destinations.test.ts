@@ -138,6 +138,43 @@ describe('a registered contact', () => {
   })
 })
 
+describe('a transfer to a registered contact', () => {
+  it('behind a NAT reaches it where it registered from', () => {
+    const room = b2buaLab({
+      latencyMs: 10,
+      ways: located({ binding: way({ target: at('192.0.2.3'), pinned: true }) }),
+      script: {
+        refer: () =>
+          decision({ do: 'transfer', target: 'sip:carol@10.0.0.8:5060', nextHop: null, contact: 'binding' }),
+      },
+    })
+    const { alice, bob, carol, clock } = room
+    for (const agent of room.agents) {
+      agent.onRequest = (request, call) => {
+        if (/^(NOTIFY|BYE)$/.test(request.method)) call?.answer(200, {}, request)
+        if (request.method === 'INVITE' && request !== call?.invite) {
+          call?.answer(200, { sdp: sdp('anew') }, request)
+        }
+      }
+    }
+    carol.hide('10.0.0.8')
+    const a = alice.call('sip:bob@example.com')
+    clock.advance(25)
+    bob.calls[0]?.answer(200, { sdp: sdp('bob') })
+    clock.advance(30)
+    a.ack()
+    a.within('REFER', { headers: { 'Refer-To': '<sip:carol@example.com>' } })
+    clock.advance(40)
+    carol.calls[0]?.answer(200, { sdp: sdp('carol') })
+    clock.advance(90)
+    assert.equal(alice.got().at(-1), 'BYE')
+    bob.calls[0]?.bye()
+    clock.advance(40)
+    assert.equal(carol.got().at(-1), 'BYE', room.ladder())
+    room.assertEmpty()
+  })
+})
+
 describe('a caller behind a NAT', () => {
   it('gets the requests of its leg where it called from', () => {
     const room = b2buaLab({ latencyMs: 10 })
