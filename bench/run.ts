@@ -1,7 +1,10 @@
 /**
  * CPU per call through a record-routing proxy, SIPhon beside Kamailio when it is installed:
  *
- *     npm run bench -- [--rates 500,1000] [--secs 10] [--rounds 3] [--only siphon|kamailio]
+ *     npm run bench -- [--rates 500,1000] [--secs 10] [--warm 40] [--rounds 3] [--only siphon|kamailio]
+ *
+ * Each subject is first called for `--warm` seconds: transactions linger for 32 s, and only then does a server hold what it holds for
+ * good; and V8 compiles for half a minute what it runs for months.
  *
  * INVITE-180-200-ACK-BYE-200 over UDP on loopback with sipp at fixed rates. Subjects alternate within each round, because the
  * machine's speed drifts: quote the ratios, not the absolute figures. "bare" has the four ways off; "full" has metrics (scraped
@@ -27,12 +30,14 @@ const { values } = parseArgs({
   options: {
     rates: { type: 'string', default: '500,1000' },
     secs: { type: 'string', default: '10' },
+    warm: { type: 'string', default: '40' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string' },
   },
 })
 const rates = values.rates.split(',').map(Number)
 const secs = Number(values.secs)
+const warm = Number(values.warm)
 const rounds = Number(values.rounds)
 
 if (!installed('sipp')) {
@@ -62,7 +67,7 @@ async function measure(subject: Subject, rate: number): Promise<Figure> {
   }, 1_000)
   try {
     const common = { target: `127.0.0.1:${subject.port}`, localPort: subject.port - 10, rate }
-    await runCaller({ ...common, calls: rate * 8 }) // Warm: code compiled, pools grown.
+    await runCaller({ ...common, calls: rate * warm })
     hepPackets = 0
     const before = cpuSeconds(server.pid)
     const calls = rate * secs
@@ -95,7 +100,7 @@ for (const rate of rates) {
   }
   const of = (name: string, field: keyof Figure): number[] =>
     [...figures].filter(([s]) => s.name === name).flatMap(([, fs]) => fs.map((f) => f[field]))
-  console.log(`\n${rate} calls/s, ${secs} s, median of ${rounds}`)
+  console.log(`\n${rate} calls/s, ${secs} s after ${warm} s, median of ${rounds}`)
   console.log('subject          µs CPU a call   failed   retrans.   p50 ms   p99 ms   RSS MB   HEP a call')
   for (const { name } of subjects) {
     const m = (field: keyof Figure): number => median(of(name, field))

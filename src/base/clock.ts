@@ -1,3 +1,5 @@
+import { TimerLists } from './timer-lists.ts'
+
 /** A timer that has been started. `cancel` after it fired, or twice, does nothing. */
 export interface Timer {
   cancel(): void
@@ -14,16 +16,6 @@ export interface Clock {
   wallTime(): number
   /** Calls `fire` once, `ms` milliseconds from now (at least; never synchronously). */
   startTimer(ms: number, fire: () => void): Timer
-}
-
-class NodeTimer implements Timer {
-  readonly #handle: NodeJS.Timeout
-  constructor(ms: number, fire: () => void) {
-    this.#handle = setTimeout(fire, ms)
-  }
-  cancel(): void {
-    clearTimeout(this.#handle)
-  }
 }
 
 /** Wall and monotonic time may part by this much before the offset is taken anew: NTP slews, an operator sets the clock. */
@@ -43,9 +35,11 @@ export function processTime(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
-/** The machine's clocks. Node keeps timers of equal duration in one list, so a wheel of our own would gain nothing. */
+const timers = new TimerLists()
+
+/** The machine's clocks. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime,
-  startTimer: (ms, fire) => new NodeTimer(ms, fire),
+  startTimer: (ms, fire) => timers.start(ms, fire),
 }

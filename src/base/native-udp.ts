@@ -1,16 +1,34 @@
 import { isIPv4 } from 'node:net'
 import { endianness } from 'node:os'
+import {
+  createBatch,
+  createBurst,
+  createReader,
+  MSG_DONTWAIT,
+  type NativeBatch,
+  type NativeBurst,
+  type NativeReader,
+  SOCKADDR_IN,
+} from './native-messages.ts'
+
+export type { NativeBatch, NativeBurst, NativeReader } from './native-messages.ts'
 
 /**
- * UDP sends straight to the kernel, through node:ffi, where the platform is known and the module is there; null elsewhere,
- * and node:dgram does the same for more CPU. Of a datagram that dgram sends, half the cost is not the kernel's; a batch
- * (sendmmsg) saves the system calls, too. Reading, and every rare thing, stays with dgram on the same descriptor.
+ * Datagrams straight to and from the kernel, through node:ffi, where the platform is known and the module is there; null
+ * elsewhere, and node:dgram does the same for more CPU. Of a datagram that dgram sends or reads, half the cost is not the
+ * kernel's; batches (sendmmsg, recvmmsg) save system calls, too. Waiting for datagrams, and every rare thing, stays with
+ * dgram on the same socket.
  *
  * docs/decisions/0010-native-udp.md says why, and what would end it.
  */
 export interface NativeUdp {
-  /** A non-blocking IPv4 socket bound to the address; null when the kernel refuses. The caller hands it to dgram, which closes it. */
+  /** A non-blocking IPv4 socket bound to the address; null when the kernel refuses. Whoever has it closes it, or hands it to dgram. */
   open(host: string, port: number): number | null
+  /** Another descriptor of the same socket, to be closed on its own; null when there are no more. */
+  duplicate(fd: number): number | null
+  close(fd: number): void
+  /** The address and port that the socket is bound to. */
+  boundTo(fd: number): { readonly host: string; readonly port: number } | null
   /** Where a datagram goes, in the kernel's form; null unless an IPv4 address. Kept by the caller as long as it is used. */
   destination(host: string, port: number): Destination | null
   /** Memory whose bytes can be sent. */
@@ -19,6 +37,10 @@ export interface NativeUdp {
   sendTo(fd: number, from: NativeMemory, length: number, to: Destination): boolean
   /** For a connected socket: packets lying one after another in memory. */
   batch(memory: NativeMemory, most: number): NativeBatch
+  /** For an unconnected socket: datagrams to different peers, at most `most` and `bytes` at once. */
+  burst(most: number, bytes: number): NativeBurst
+  /** Takes in up to `most` datagrams at once. */
+  reader(most: number): NativeReader
 }
 
 export interface Destination {
@@ -31,17 +53,6 @@ export interface NativeMemory {
   readonly pointer: bigint
 }
 
-export interface NativeBatch {
-  readonly size: number
-  readonly full: boolean
-  add(offset: number, length: number): void
-  /**
-   * Sends what was added, from the first on, and is empty again. Returns how many the kernel took; fewer than there
-   * were when its buffer is full, or when the peer's port is closed (then dgram hears of it).
-   */
-  send(fd: number): number
-}
-
 const AF_INET = 2
 const SOCK_DGRAM = 2
 const SOCK_NONBLOCK = 0o4000
@@ -51,27 +62,25 @@ const SO_SNDBUF = 7
 const SO_RCVBUF = 8
 /** As SO_RCVBUF, past net.core.rmem_max; needs CAP_NET_ADMIN. */
 const SO_RCVBUFFORCE = 33
-const MSG_DONTWAIT = 0x40
-const SOCKADDR_IN = 16
-/** struct mmsghdr and struct iovec of 64-bit Linux. */
-const MMSGHDR = 64
-const IOVEC = 16
 const SOCKET_BUFFER_BYTES = 4 << 20
 
-interface Functions {
+export interface KernelUdp {
   socket(domain: number, type: number, protocol: number): number
   bind(fd: number, address: bigint, length: number): number
   close(fd: number): number
   setsockopt(fd: number, level: number, name: number, value: bigint, length: number): number
   sendto(fd: number, bytes: bigint, length: bigint, flags: number, to: bigint, toLength: number): bigint
   sendmmsg(fd: number, messages: bigint, count: number, flags: number): number
+  recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: bigint): number
+  dup(fd: number): number
+  getsockname(fd: number, address: bigint, length: bigint): number
 }
 
 interface Ffi {
   dlopen(
     path: null,
     functions: Record<string, { arguments: string[]; return: string }>,
-  ): { functions: Functions }
+  ): { functions: KernelUdp }
   getRawPointer(buffer: Buffer): bigint
 }
 
@@ -101,6 +110,9 @@ function load(): NativeUdp | null {
       setsockopt: { arguments: ['int32', 'int32', 'int32', 'pointer', 'uint32'], return: 'int32' },
       sendto: { arguments: ['int32', 'pointer', 'uint64', 'int32', 'pointer', 'uint32'], return: 'int64' },
       sendmmsg: { arguments: ['int32', 'pointer', 'uint32', 'int32'], return: 'int32' },
+      recvmmsg: { arguments: ['int32', 'pointer', 'uint32', 'int32', 'pointer'], return: 'int32' },
+      dup: { arguments: ['int32'], return: 'int32' },
+      getsockname: { arguments: ['int32', 'pointer', 'pointer'], return: 'int32' },
     })
     return create(ffi, functions)
   } catch {
@@ -108,7 +120,7 @@ function load(): NativeUdp | null {
   }
 }
 
-function create(ffi: Ffi, kernel: Functions): NativeUdp {
+function create(ffi: Ffi, kernel: KernelUdp): NativeUdp {
   const memory = (bytes: number): NativeMemory => {
     // A slab of its own: it must not move, nor share its place with anything else.
     const buffer = Buffer.allocUnsafeSlow(bytes)
@@ -126,6 +138,18 @@ function create(ffi: Ffi, kernel: Functions): NativeUdp {
   return {
     memory,
     destination,
+    duplicate: (fd) => {
+      const other = kernel.dup(fd)
+      return other < 0 ? null : other
+    },
+    close: (fd) => void kernel.close(fd),
+    boundTo: (fd) => {
+      const address = memory(SOCKADDR_IN)
+      const length = memory(4)
+      length.bytes.writeInt32LE(SOCKADDR_IN, 0)
+      if (kernel.getsockname(fd, address.pointer, length.pointer) !== 0) return null
+      return { host: [...address.bytes.subarray(4, 8)].join('.'), port: address.bytes.readUInt16BE(2) }
+    },
     open: (host, port) => {
       const address = destination(host, port)
       if (address === null) return null
@@ -144,42 +168,8 @@ function create(ffi: Ffi, kernel: Functions): NativeUdp {
     sendTo: (fd, from, length, to) =>
       kernel.sendto(fd, from.pointer, BigInt(length), MSG_DONTWAIT, to.pointer, SOCKADDR_IN) >= 0n,
     batch: (from, most) => createBatch(kernel, from, most, memory),
-  }
-}
-
-function createBatch(
-  kernel: Functions,
-  from: NativeMemory,
-  most: number,
-  memory: (bytes: number) => NativeMemory,
-): NativeBatch {
-  const headers = memory(most * MMSGHDR)
-  const vectors = memory(most * IOVEC)
-  headers.bytes.fill(0)
-  for (let i = 0; i < most; i++) {
-    // msg_iov and msg_iovlen; name, control and flags stay 0.
-    headers.bytes.writeBigUInt64LE(vectors.pointer + BigInt(i * IOVEC), i * MMSGHDR + 16)
-    headers.bytes.writeBigUInt64LE(1n, i * MMSGHDR + 24)
-  }
-  const words = new BigUint64Array(vectors.bytes.buffer, vectors.bytes.byteOffset, most * 2)
-  let size = 0
-  return {
-    get size() {
-      return size
-    },
-    get full() {
-      return size === most
-    },
-    add: (offset, length) => {
-      words[size * 2] = from.pointer + BigInt(offset)
-      words[size * 2 + 1] = BigInt(length)
-      size++
-    },
-    send: (fd) => {
-      const count = size
-      size = 0
-      return count === 0 ? 0 : Math.max(0, kernel.sendmmsg(fd, headers.pointer, count, MSG_DONTWAIT))
-    },
+    burst: (most, bytes) => createBurst(kernel, most, bytes, memory),
+    reader: (most) => createReader(kernel, most, memory),
   }
 }
 

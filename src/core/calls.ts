@@ -188,8 +188,8 @@ export class CallTracker {
   readonly clock: Clock
   readonly identifiers: Identifiers
   readonly spine: Spine
-  /** By id, in order of beginning. */
-  readonly #open = new Map<string, Call>()
+  /** In order of beginning. */
+  readonly #open = new Set<Call>()
 
   constructor({ clock, identifiers, spine }: CallTrackerOptions) {
     this.clock = clock
@@ -210,26 +210,28 @@ export class CallTracker {
   /** Of these, the ones a script asked a record for: what `siphon_cdr_sessions` means with `auto_emit` off. */
   get requestedRecords(): number {
     let count = 0
-    for (const call of this.#open.values()) if (call.requested) count++
+    for (const call of this.#open) if (call.requested) count++
     return count
   }
 
   /** A new INVITE without To tag that got a transaction. */
   begin(invite: Request, path: Path): Call {
     const call = new Call(this, invite, path)
-    this.#open.set(call.id, call)
+    this.#open.add(call)
     return call
   }
 
+  /** For people: looks through all. */
   find(id: string): Call | undefined {
-    return this.#open.get(id)
+    for (const call of this.#open) if (call.id === id) return call
+    return undefined
   }
 
   /** Up to `limit` live calls, oldest first, after the one that `cursor` names. One that has ended meanwhile: from the first. */
   page(cursor: string | null, limit: number): { readonly views: CallView[]; readonly next: string | null } {
-    let skipping = cursor !== null && this.#open.has(cursor)
+    let skipping = cursor !== null && this.find(cursor) !== undefined
     const views: CallView[] = []
-    for (const call of this.#open.values()) {
+    for (const call of this.#open) {
       if (skipping) skipping = call.id !== cursor
       else if (views.length === limit) return { views, next: views.at(-1)?.id ?? null }
       else views.push(call.view())
@@ -239,14 +241,14 @@ export class CallTracker {
 
   /** Cut off: every open call gets its record now. */
   closeAll(initiator: DisconnectInitiator): void {
-    for (const call of this.#open.values()) {
+    for (const call of this.#open) {
       if (call.answered) call.end({ initiator, reason: null, seen: true })
       else call.fail('error', 0, initiator, null)
     }
   }
 
   forget(call: Call): void {
-    this.#open.delete(call.id)
+    this.#open.delete(call)
   }
 }
 

@@ -19,7 +19,7 @@ import type { ProxyCore } from './proxy-core.ts'
 import type { ProxyDialogs } from './proxy-dialogs.ts'
 import type { Registrar, Subscriptions } from './registrar.ts'
 import { ShedMemory } from './shed-memory.ts'
-import type { CallInfo, Reservation, Router } from './verdict.ts'
+import type { CallInfo, Job, Reservation, Router } from './verdict.ts'
 
 export interface DispatchOptions {
   readonly clock: Clock
@@ -204,8 +204,8 @@ export class Dispatch implements TransactionUser {
   #ask(exchange: Exchange, reservation: Reservation, kind: 'request' | 'invite'): void {
     const { request, flow, routeConsumed } = exchange
     const { path } = flow
-    const call = kind === 'invite' ? begun(exchange) : null
-    const job = { kind, request, response: null, path, routeConsumed, elapsedMs: 0, ...call } as const
+    const call = kind === 'invite' ? begun(exchange) : undefined
+    const job: Job = { kind, request, response: null, path, routeConsumed, elapsedMs: 0, call }
     reservation.decide(job, (outcome) => {
       try {
         decide(exchange, outcome, this.#o)
@@ -285,8 +285,8 @@ export class Dispatch implements TransactionUser {
 }
 
 /** What `b2bua.onInvite` knows of a call. */
-function begun({ call, request }: Exchange): { readonly call: CallInfo } | null {
-  if (call === null) return null
+function begun({ call, request }: Exchange): CallInfo | undefined {
+  if (call === null) return undefined
   const replaces = request.headers.has('replaces')
-  return { call: { id: call.id, state: 'calling', side: null, referTo: null, replaces } }
+  return { id: call.id, state: 'calling', side: null, referTo: null, replaces }
 }

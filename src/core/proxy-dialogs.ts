@@ -1,3 +1,4 @@
+import { TextMap } from '../base/text-map.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Request, Response } from '../sip/message/message.ts'
 import type { Call, Ending } from './calls.ts'
@@ -30,7 +31,7 @@ export interface ProxyDialogsOptions {
 export class ProxyDialogs {
   readonly #clock: Clock
   readonly #maxAgeMs: number
-  readonly #dialogs = new Map<string, ProxyDialog>()
+  readonly #dialogs = new TextMap<ProxyDialog>()
 
   constructor({ clock, maxAgeMs }: ProxyDialogsOptions) {
     this.#clock = clock
@@ -104,9 +105,10 @@ export class ProxyDialogs {
   }
 
   #expireIn(dialog: ProxyDialog, response: Response): void {
-    dialog.expiresAt = this.#clock.now() + (sessionExpiresMs(response) ?? this.#maxAgeMs)
+    const ms = sessionExpiresMs(response) ?? this.#maxAgeMs
+    dialog.expiresAt = this.#clock.now() + ms
     dialog.timer?.cancel()
-    dialog.timer = this.#clock.startTimer(dialog.expiresAt - this.#clock.now(), () =>
+    dialog.timer = this.#clock.startTimer(ms, () =>
       this.end(dialog, { initiator: 'timeout', reason: null, seen: true }),
     )
   }

@@ -165,7 +165,7 @@ export interface Job {
   /** §16.4 found and removed a Route of ours, or a strict router's Request-URI: `looseRoute()` is true. */
   readonly routeConsumed: boolean
   /** For handlers of `b2bua`. */
-  readonly call?: CallInfo
+  readonly call?: CallInfo | undefined
 }
 
 export interface Reservation {

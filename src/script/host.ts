@@ -80,7 +80,8 @@ export class ScriptHost implements Router {
   }
   #lastId = 0
   readonly #batchMs: number
-  #flushing = false
+  /** A flush that is to come. */
+  #flushing: Timer | null = null
   #flushedAt = -Infinity
   #look: Timer | null = null
   #closed = false
@@ -175,6 +176,13 @@ export class ScriptHost implements Router {
     for (const link of this.#pool.links) link.flush()
   }
 
+  /** The end of a batch of input: jobs that wait for one another wait no longer. */
+  postWaiting(): void {
+    if (this.#flushing === null) return
+    this.#flushing.cancel()
+    this.#flushNow()
+  }
+
   /** Adds a worker that has loaded. One of a generation that no longer serves is let go at once. */
   attach(link: WorkerLink): void {
     this.#pool.attach(link)
@@ -245,16 +253,18 @@ export class ScriptHost implements Router {
   }
 
   #scheduleFlush(): void {
-    if (this.#flushing) return
-    this.#flushing = true
-    const flush = (): void => {
-      this.#flushing = false
-      this.#flushedAt = this.#clock.now()
-      if (!this.#closed) this.flush()
-    }
+    if (this.#flushing !== null) return
     // The first after a pause goes at once; those on its heels wait for one another.
-    if (this.#clock.now() - this.#flushedAt < 2 * this.#batchMs) this.#clock.startTimer(this.#batchMs, flush)
-    else setImmediate(flush)
+    const soon = this.#clock.now() - this.#flushedAt < 2 * this.#batchMs
+    this.#flushing = soon
+      ? this.#clock.startTimer(this.#batchMs, () => this.#flushNow())
+      : immediately(() => this.#flushNow())
+  }
+
+  #flushNow(): void {
+    this.#flushing = null
+    this.#flushedAt = this.#clock.now()
+    if (!this.#closed) this.flush()
   }
 
   /** What the handler will most likely ask: the contacts of the Request-URI. Saves it a round trip. */
@@ -445,6 +455,11 @@ export class ScriptHost implements Router {
     link.abandoned.clear()
     this.#scheduleFlush()
   }
+}
+
+function immediately(fire: () => void): Timer {
+  const immediate = setImmediate(fire)
+  return { cancel: () => clearImmediate(immediate) }
 }
 
 const OVER: Outcome = { ok: false, reason: 'worker_lost', what: 'its script was replaced' }

@@ -1,4 +1,5 @@
 import { BoundedQueue } from '../base/bounded-queue.ts'
+import { TextMap } from '../base/text-map.ts'
 import type { Run } from './run.ts'
 
 /** Of the capacity, this part is kept for jobs inside dialogs: overload must not keep calls from ending. */
@@ -14,7 +15,7 @@ export class RunQueue {
   readonly #capacity: number
   readonly #initialCapacity: number
   /** Call-IDs with a run that is ready or with a worker, and the runs that wait for it. Null: none does. */
-  readonly #calls = new Map<string, Run[] | null>()
+  readonly #calls = new TextMap<Run[] | null>()
   readonly #returned: Run[] = []
   readonly #inDialog = new BoundedQueue<Run>(Infinity)
   readonly #initial = new BoundedQueue<Run>(Infinity)

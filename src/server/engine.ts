@@ -106,6 +106,7 @@ export class Engine {
       gate: this.#guard,
       tls: start.tls,
       onMessage: (message, flow) => this.#transactions.onMessage(message, flow),
+      onBatch: () => this.host.postWaiting(),
       onFlowClosed: (flow, error) => {
         this.#transactions.onFlowClosed(flow, error)
         this.#flowTokens.forget(flow)

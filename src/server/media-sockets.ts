@@ -1,12 +1,12 @@
 import type { MediaEngine } from '../media/media-engine.ts'
-import { UdpEndpoint, type Peer } from '../net/udp.ts'
+import { openUdp, type Peer } from '../net/udp.ts'
 
 /** One UDP socket for each address family that instances have. Then their health is asked for the first time. */
 export async function openMediaSockets(engine: MediaEngine): Promise<void> {
   const families = new Set(engine.instances.map(({ address }) => (address.host.includes(':') ? 6 : 4)))
   for (const family of families) {
     const { client } = engine
-    const socket = await UdpEndpoint.open(
+    const socket = await openUdp(
       { host: family === 6 ? '::' : '0.0.0.0', port: 0 },
       {
         onDatagram: (bytes, host, port) => client.receive(bytes.toString('latin1'), host, port),

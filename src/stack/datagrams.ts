@@ -1,6 +1,6 @@
 import type { Address } from '../base/address.ts'
 import { answerStun } from '../net/stun.ts'
-import { UdpEndpoint } from '../net/udp.ts'
+import { openUdp, type UdpEndpoint } from '../net/udp.ts'
 import { DatagramFlow, type FlowContext } from './flows.ts'
 import type { Intake } from './intake.ts'
 import { same } from './listening-points.ts'
@@ -12,25 +12,29 @@ const FLOWS_REMEMBERED = 4_096
 export class Datagrams {
   readonly #context: FlowContext
   readonly #intake: Intake
+  readonly #onBatch: () => void
   readonly #onError: (error: Error) => void
   readonly #endpoints: UdpEndpoint[] = []
   /** By `peerHash`: a number is found without making a text. Those that share one are compared. */
   #flows = new Map<number, DatagramFlow[]>()
   #flowCount = 0
 
-  constructor(context: FlowContext, intake: Intake, onError: (error: Error) => void) {
+  /** @param onBatch called when what had come together has been handled */
+  constructor(context: FlowContext, intake: Intake, onBatch: () => void, onError: (error: Error) => void) {
     this.#context = context
     this.#intake = intake
+    this.#onBatch = onBatch
     this.#onError = onError
   }
 
   /** Binds; rejects when the address cannot be had. */
   async listen(address: Address): Promise<Address> {
     let bound: UdpEndpoint | null = null
-    const opened = UdpEndpoint.open(address, {
+    const opened = openUdp(address, {
       onDatagram: (bytes, host, port) => {
         if (bound !== null) this.#onDatagram(bytes, host, port, bound)
       },
+      onBatch: this.#onBatch,
       onError: this.#onError,
     })
     // Before the first datagram, which may come in the same tick.

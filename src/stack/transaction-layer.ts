@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
+import { TextMap } from '../base/text-map.ts'
 import { buildCancel } from '../sip/message/build.ts'
 import type { Message, Request, Response } from '../sip/message/message.ts'
 import { inviteServerKey, nonInviteServerKey, topBranch } from '../sip/transaction/key.ts'
@@ -52,11 +53,11 @@ export class TransactionLayer {
   readonly #spine: Spine
   readonly #clock: Clock
   /** By branch (§17.1.3). A CANCEL has the branch of its INVITE, hence two tables. */
-  readonly #inviteClients = new Map<string, LiveClient>()
-  readonly #nonInviteClients = new Map<string, LiveClient>()
+  readonly #inviteClients = new TextMap<LiveClient>()
+  readonly #nonInviteClients = new TextMap<LiveClient>()
   /** By `inviteServerKey` and `nonInviteServerKey` (§17.2.3). */
-  readonly #inviteServers = new Map<string, LiveServer>()
-  readonly #nonInviteServers = new Map<string, LiveServer>()
+  readonly #inviteServers = new TextMap<LiveServer>()
+  readonly #nonInviteServers = new TextMap<LiveServer>()
   /** Client transactions on connections, by flow: a connection that closes ends them. */
   readonly #byFlow = new Map<number, Set<LiveClient>>()
   /** By milliseconds. */
@@ -213,11 +214,11 @@ export class TransactionLayer {
     return server
   }
 
-  get #tables(): readonly Map<string, LiveClient | LiveServer>[] {
+  get #tables(): readonly TextMap<LiveClient | LiveServer>[] {
     return [this.#inviteClients, this.#nonInviteClients, this.#inviteServers, this.#nonInviteServers]
   }
 
-  #clientsOf(method: string): Map<string, LiveClient> {
+  #clientsOf(method: string): TextMap<LiveClient> {
     return method === 'INVITE' ? this.#inviteClients : this.#nonInviteClients
   }
 

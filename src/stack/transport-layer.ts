@@ -34,6 +34,8 @@ export interface TransportLayerOptions {
   /** Every whole, valid message, requests with their top Via stamped (§18.2.1, RFC 3581 §4). */
   readonly onMessage: (message: Message, flow: Flow) => void
   readonly onFlowClosed: (flow: Flow, error: string | null) => void
+  /** Datagrams that had come together have all been passed to `onMessage`. */
+  readonly onBatch?: () => void
 }
 
 /** RFC 3261 §18: sockets to messages and back, Via stamping, response routing, connection reuse. */
@@ -67,7 +69,9 @@ export class TransportLayer implements TransportPort {
       onRefused: (protocol, reason) => spine.dropped.publish({ protocol, reason }),
       onHandshakeFailed: (protocol, why, source) => this.#handshakeFailed('debug', protocol, why, source),
     })
-    this.#datagrams = new Datagrams(options, intake, (error) => this.#log('error', `udp: ${error.message}`))
+    this.#datagrams = new Datagrams(options, intake, options.onBatch ?? (() => undefined), (error) =>
+      this.#log('error', `udp: ${error.message}`),
+    )
     this.#connections = new Connections({
       clock,
       spine,

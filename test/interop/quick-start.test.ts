@@ -49,10 +49,10 @@ function newcomersEnvironment(): Record<string, string> {
 const folder = mkdtempSync(join(tmpdir(), 'siphon-clone-'))
 const clone = join(folder, 'siphon')
 
-/** A command line, as the leader of a process group of its own: like a terminal's foreground. */
+/** A command line, whose process leads a group of its own: like a terminal's foreground. */
 function type(line: string): Running {
   const env = Object.entries(newcomersEnvironment()).map(([name, value]) => `${name}=${value}`)
-  return start('env', ['-i', ...env, 'setsid', 'sh', '-c', `exec ${line}`], { cwd: clone })
+  return start('env', ['-i', ...env, 'sh', '-c', `exec ${line}`], { cwd: clone })
 }
 
 /** Ctrl-C, as a terminal does it: SIGINT to everybody in the foreground. */
@@ -95,7 +95,7 @@ function askOverTcp(text: string): Promise<string> {
   })
 }
 
-const reason = missing('git', 'npm', 'node', 'setsid') || (await taken())
+const reason = missing('git', 'npm', 'node') || (await taken())
 
 describe('quick start, in a fresh clone', { skip: reason }, () => {
   before(() => {

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { connect, createServer, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
+import { nativeUdp } from '../../src/base/native-udp.ts'
 import { listenStream, type Porter } from '../../src/net/accept.ts'
 import type { Connection, ConnectionListener, Opened } from '../../src/net/connection.ts'
 import { connectTcp } from '../../src/net/tcp.ts'
 import { TlsContexts } from '../../src/net/tls.ts'
-import { MAX_DATAGRAM, UdpEndpoint } from '../../src/net/udp.ts'
+import { MAX_DATAGRAM, openUdp } from '../../src/net/udp.ts'
 import { WsHandshakes } from '../../src/net/ws.ts'
 import { until } from '../support/programs.ts'
 
@@ -163,7 +164,7 @@ describe('stream connections', () => {
 describe('datagrams', () => {
   it('go both ways, with the source told', async () => {
     const got: string[] = []
-    const endpoint = await UdpEndpoint.open(loopback, {
+    const endpoint = await openUdp(loopback, {
       onDatagram: (bytes, host, port) => void got.push(`${bytes.toString()} ${host} ${port}`),
       onError: (error) => assert.fail(error),
     })
@@ -182,7 +183,7 @@ describe('datagrams', () => {
   })
 
   it('that cannot be sent are refused at once: too long, a port nobody has, after the end', async () => {
-    const endpoint = await UdpEndpoint.open(loopback, {
+    const endpoint = await openUdp(loopback, {
       onDatagram: () => undefined,
       onError: (error) => assert.fail(error),
     })
@@ -198,8 +199,87 @@ describe('datagrams', () => {
 
   it('reject an address that is taken', async () => {
     const none = { onDatagram: () => undefined, onError: () => undefined }
-    const first = await UdpEndpoint.open(loopback, none)
-    await assert.rejects(UdpEndpoint.open(first.local, none), /EADDRINUSE/)
+    const first = await openUdp(loopback, none)
+    await assert.rejects(openUdp(first.local, none), /EADDRINUSE/)
     await first.close()
+  })
+})
+
+describe('datagrams in numbers', () => {
+  const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => `datagram ${i}`)
+
+  it('all arrive, in order, while few come and while many do, and in one piece at the largest', async (t) => {
+    const got: string[] = []
+    let batches = 0
+    const endpoint = await openUdp(loopback, {
+      onDatagram: (bytes) => void got.push(bytes.toString('latin1')),
+      onBatch: () => void batches++,
+      onError: (error) => assert.fail(error),
+    })
+    const peer = createSocket('udp4')
+    t.after(async () => {
+      peer.close()
+      await endpoint.close()
+    })
+    const sendAll = async (texts: readonly string[]): Promise<void> => {
+      got.length = 0
+      for (const text of texts) peer.send(text, endpoint.local.port, '127.0.0.1')
+      await until('them all', () => got.length === texts.length)
+    }
+    // Busy: looked at each millisecond. Then calm again, then busy again.
+    for (const round of [1, 2]) {
+      const texts = numbers(200).map((text) => `${round} ${text}`)
+      batches = 0
+      await sendAll(texts)
+      assert.deepEqual(got, texts)
+      assert.ok(nativeUdp === null ? batches === 200 : batches < 200, `${batches} batches`)
+      await new Promise((done) => setTimeout(done, 150))
+      await sendAll([`${round} alone`])
+      assert.deepEqual(got, [`${round} alone`])
+    }
+    const largest = 'x'.repeat(MAX_DATAGRAM)
+    await sendAll([largest])
+    assert.equal(got[0] === largest, true)
+  })
+
+  it('sent together all go, to their own peers, more than fit into one burst too', async () => {
+    const endpoint = await openUdp(loopback, {
+      onDatagram: () => undefined,
+      onError: (error) => assert.fail(error),
+    })
+    const peers = await Promise.all(
+      [0, 1].map(async () => {
+        const got: string[] = []
+        const peer = await openUdp(loopback, {
+          onDatagram: (bytes) => void got.push(bytes.toString('latin1')),
+          onError: (error) => assert.fail(error),
+        })
+        return { got, peer, to: endpoint.peer(peer.local.host, peer.local.port) }
+      }),
+    )
+    const texts = numbers(300)
+    texts.forEach((text, i) => {
+      const to = peers[i % 2]?.to
+      if (to !== undefined) assert.equal(endpoint.send(text, to)?.length, text.length)
+    })
+    await until('them all', () => peers.every(({ got }) => got.length === 150))
+    peers.forEach(({ got }, which) =>
+      assert.deepEqual(
+        got,
+        texts.filter((_, i) => i % 2 === which),
+      ),
+    )
+    await Promise.all([endpoint.close(), ...peers.map(({ peer }) => peer.close())])
+  })
+
+  it('given to a kernel without room wait for it', async () => {
+    // Nobody reads at the other end, so that its buffer fills; what the sender's kernel takes is not lost by the sender.
+    const endpoint = await openUdp(loopback, {
+      onDatagram: () => undefined,
+      onError: (error) => assert.fail(error),
+    })
+    const to = endpoint.peer('127.0.0.1', endpoint.local.port)
+    for (let i = 0; i < 500; i++) assert.equal(endpoint.send('y'.repeat(20_000), to)?.length, 20_000)
+    await endpoint.close()
   })
 })

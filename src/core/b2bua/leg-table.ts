@@ -57,6 +57,7 @@ export class LegTable {
 
   /** Whose dialog this is; null: none of ours. */
   find(callId: string, localTag: string, remoteTag: string): Belongs | null {
+    if (this.#legs.size === 0) return null
     for (const leg of this.#legs.get(callId) ?? []) {
       if (leg instanceof UacLeg) {
         if (leg.localTag === localTag)
@@ -71,7 +72,8 @@ export class LegTable {
 
   /** The Call-ID of the call's first leg, for a leg's. */
   correlation(callId: string): string {
-    return this.#correlations.get(callId) ?? callId
+    // Asked of every message that is traced, on servers without such calls too.
+    return this.#correlations.size === 0 ? callId : (this.#correlations.get(callId) ?? callId)
   }
 
   /** What was called, of the call that this leg is of. */

@@ -54,6 +54,13 @@ export function all(bit: number, text: string, start = 0, end = text.length): bo
   return true
 }
 
+/** The number that the digits from `start` up to `end` are: Infinity at worst, never wrapped. They must be digits. */
+export function digits(text: string, start = 0, end = text.length): number {
+  let number = 0
+  for (let i = start; i < end; i++) number = number * 10 + text.charCodeAt(i) - 0x30
+  return number
+}
+
 export function isToken(text: string): boolean {
   return all(TOKEN, text)
 }

@@ -1,4 +1,4 @@
-import { all, DIGIT, isSpace, trimmed } from './characters.ts'
+import { all, DIGIT, digits, isSpace, trimmed } from './characters.ts'
 import { malformed, type Faulted, type Parsed } from './fault.ts'
 import { CONTENT_LENGTH, type Field, LISTED, spellingAt } from './header-fields.ts'
 import type { Limits } from './limits.ts'
@@ -53,9 +53,8 @@ export function readHead(text: string, at: number, limits: Limits): Parsed<Head>
     } else if ((role & LISTED) === 0) {
       if ((roles & role) !== 0) return malformed(`${key} is there more than once`, at)
       if (role === CONTENT_LENGTH) {
-        // Number() of many digits is Infinity at worst: larger than any message, never wrapped.
         if (!all(DIGIT, value)) return malformed('content-length is not a number', at)
-        contentLength = Number(value)
+        contentLength = digits(value)
       }
       fields.push({ name, key, value })
     } else if (!value.includes(',')) {

@@ -1,4 +1,4 @@
-import { all, DIGIT, isToken } from './characters.ts'
+import { all, DIGIT, digits, isToken } from './characters.ts'
 import { malformed, type Fault, type Parsed } from './fault.ts'
 import { type Head, readHead } from './head.ts'
 import { CALL_ID, CSEQ, FROM, HeaderFields, TO, VIA } from './header-fields.ts'
@@ -85,7 +85,7 @@ function readResponse(text: string, start: number, end: number, limits: Limits):
   const version = checkVersion(text, start, space)
   if (version !== null) return { ok: false, fault: version }
   const codeEnd = space + 4
-  const status = Number(text.slice(space + 1, codeEnd))
+  const status = digits(text, space + 1, codeEnd)
   if (codeEnd > end || !all(DIGIT, text, space + 1, codeEnd) || status < 100 || status > 699) {
     return malformed('a status code that is not 100 to 699', space + 1)
   }
@@ -154,7 +154,7 @@ function checkRequestFields(request: Request): Fault | null {
   if (request.cseq.method !== request.method)
     return malformed('cseq has another method than the request').fault
   const maxForwards = request.headers.first('max-forwards')
-  if (maxForwards !== undefined && (!all(DIGIT, maxForwards) || Number(maxForwards) > 255)) {
+  if (maxForwards !== undefined && (!all(DIGIT, maxForwards) || digits(maxForwards) > 255)) {
     return malformed('max-forwards is not 0 to 255').fault
   }
   if (request.method === 'REGISTER') {

@@ -1,4 +1,4 @@
-import { all, DIGIT, HEX, HOST, isA, TOKEN, URI } from './characters.ts'
+import { all, DIGIT, digits, HEX, HOST, isA, TOKEN, URI } from './characters.ts'
 import { canonicalUser, comparable, unescapeUri } from './escape.ts'
 import { malformed, type Parsed } from './fault.ts'
 import { isUriText, Parameters, parseUriParameters } from './parameters.ts'
@@ -126,7 +126,7 @@ export function parseHostPort(text: string, start: number, end: number): HostPor
   if (at === end) return { host, port: null }
   if (text.charCodeAt(at) !== 0x3a || end - at < 2 || end - at > 6 || !all(DIGIT, text, at + 1, end))
     return null
-  const port = Number(text.slice(at + 1, end))
+  const port = digits(text, at + 1, end)
   return port > 0 && port < 65_536 ? { host, port } : null
 }
 

@@ -38,7 +38,7 @@ function readVia(text: string): { via: Via | null; fault: Fault | null } {
   start = at
   at = tokenEnd(text, at)
   if (at === start || !isSpace(text.charCodeAt(at))) return no('a Via without its transport', at)
-  const protocol = text.slice(start, at).toUpperCase()
+  const protocol = transportAt(text, start, at)
   start = skipSpace(text, at)
   at = text.indexOf(';', start)
   const end = at < 0 ? text.length : at
@@ -58,6 +58,16 @@ function parseSentBy(text: string, start: number, end: number): ReturnType<typeo
   const sentBy = `${text.slice(start, colon).trimEnd()}:${text.slice(colon + 1, end).trimStart()}`
   return parseHostPort(sentBy, 0, sentBy.length)
 }
+
+/** The usual ones are there already, as they are usually written. */
+function transportAt(text: string, start: number, end: number): string {
+  for (const known of TRANSPORTS) {
+    if (known.length === end - start && text.startsWith(known, start)) return known
+  }
+  return text.slice(start, end).toUpperCase()
+}
+
+const TRANSPORTS = ['UDP', 'TCP', 'TLS', 'WSS', 'WS']
 
 function tokenEnd(text: string, at: number): number {
   while (at < text.length && isA(TOKEN, text.charCodeAt(at))) at++
