@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { createSocket } from 'node:dgram'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { root, start, until, type Running } from '../test/support/programs.ts'
 
 /** What is measured: a server before one fixed callee, with the four ways off or on. */
@@ -27,14 +27,19 @@ export const kamailio = (kind: 'bare' | 'full'): Subject => ({
   },
 })
 
-export const siphon = (kind: 'bare' | 'full'): Subject => ({
-  name: `siphon ${kind}`,
+/** @param script of `examples/`, or a path */
+export const siphon = (
+  kind: 'bare' | 'full',
+  script = 'proxy-registrar.ts',
+  name = `siphon ${kind}`,
+): Subject => ({
+  name,
   port: 15082,
   calleePort: 15092,
   start: async () => {
     const folder = mkdtempSync(join(tmpdir(), 'siphon-bench-'))
     const config = join(folder, 'siphon.yaml')
-    writeFileSync(config, siphonYaml(kind, folder))
+    writeFileSync(config, siphonYaml(kind, folder, resolve(root, 'examples', script)))
     const server = start(join(root, 'node_modules/.bin/node'), ['src/bin/siphon.ts', 'run', '-c', config])
     await until('siphon to listen', () => answers(15082), 15_000)
     await register(15082, 'sip:service@127.0.0.1', 'sip:service@127.0.0.1:15092')
@@ -42,11 +47,11 @@ export const siphon = (kind: 'bare' | 'full'): Subject => ({
   },
 })
 
-function siphonYaml(kind: 'bare' | 'full', folder: string): string {
+function siphonYaml(kind: 'bare' | 'full', folder: string, script: string): string {
   const base = `
 listen: { udp: ["127.0.0.1:15082"] }
 domain: { local: ["127.0.0.1"] }
-script: { path: "${join(root, 'examples/proxy-registrar.ts')}", reload: sighup }
+script: { path: "${script}", reload: sighup }
 log: { level: warn, format: json }
 `
   if (kind === 'bare') return base

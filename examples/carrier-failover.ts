@@ -1,24 +1,16 @@
 /**
- * Two carriers: the second one is tried when the first is out of order or does not answer in time, and not when the callee is
- * busy or refuses. The call is one attempt and one record, whoever carried it.
+ * Calls go out over a group of carriers, `carriers` in siphon.yaml: the next one is tried when one is out of order or does not
+ * answer in time, and not when the callee is busy or refuses (`reroute_causes` of the group says which is which). Those that
+ * are known to be down are passed over. The call is one attempt and one record, whoever carried it.
  */
-import { b2bua, cdr, log } from 'siphon'
+import { b2bua, cdr, gateway, log } from 'siphon'
 
-const carriers = [
-  process.env['CARRIER_1'] ?? 'sip:carrier1.example.net',
-  process.env['CARRIER_2'] ?? 'sip:carrier2.example.net',
-]
-/** Nobody there, overloaded, or out of order: somebody else may do better. */
-const REROUTE = [408, 500, 502, 503, 504]
-
-b2bua.onInvite((call) => {
-  const number = /^sips?:([^@;]+)@/.exec(call.ruri)?.[1]
-  if (number === undefined) return call.reject(484)
+b2bua.onInvite(async (call) => {
+  if (!/^(sips?:[^@;]+@|tel:)/.test(call.ruri)) return call.reject(484)
+  const carriers = await gateway.list('carriers')
+  if (carriers.length === 0) return call.reject(503, 'No Carrier', { headers: { 'Retry-After': '30' } })
   call.removeHeader('P-Asserted-Identity')
-  return call.fork(
-    carriers.map((carrier) => carrier.replace(/^sips?:/, `$&${number}@`)),
-    { strategy: 'sequential', rerouteOn: REROUTE, timeout: 20, headers: 'strict' },
-  )
+  return call.fork(carriers, { strategy: 'sequential', timeout: 20, headers: 'strict' })
 })
 
 b2bua.onAnswer((call, reply) => {

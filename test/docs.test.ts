@@ -197,3 +197,37 @@ describe('code on the pages', () => {
     )
   })
 })
+
+describe('the call flows of docs/b2bua.md', () => {
+  const text = readFileSync(join(root, 'docs/b2bua.md'), 'utf8')
+  const rows = [...text.matchAll(/^\| (RFC \d+ [\d., ]+\d)[^|]*\| (.*) \|$/gm)].map(
+    ([, flow = '', shown = '']) => ({
+      flow,
+      shown,
+    }),
+  )
+
+  it('are all that RFC 3665 §3 and RFC 5359 §2 have', () => {
+    const listed = rows.flatMap(({ flow }) => {
+      const [, rfc = '', sections = ''] = /^RFC (\d+) (.*)$/.exec(flow) ?? []
+      return sections.split(', ').map((section) => `${rfc} ${section}`)
+    })
+    const numbers = (rfc: string, chapter: number, count: number): string[] =>
+      Array.from({ length: count }, (_, i) => `${rfc} ${chapter}.${i + 1}`)
+    assert.deepEqual(listed, [...numbers('3665', 3, 11), ...numbers('5359', 2, 18)])
+  })
+
+  it('are each shown by a test that is there, or say why they cannot', () => {
+    for (const { flow, shown } of rows) {
+      const tests = [...shown.matchAll(/`([\w-]+\.test\.ts)`: ([^,|`]+?)(?:,|:|\.|$)(?!\d)/g)]
+      assert.ok(tests.length > 0 || /^cannot: \S/.test(shown), `${flow}: neither a test nor a reason`)
+      for (const [, file = '', name = ''] of tests) {
+        const source =
+          readFileSync(join(root, 'test/interop', file), 'utf8') +
+          readFileSync(join(root, 'test/support/call-flows.ts'), 'utf8')
+        const start = new RegExp(`['"\`]${name.trim().replaceAll('.', '\\.')}|^ +${name}:`, 'm')
+        assert.match(source, start, `${flow}: ${file} has no ${name}`)
+      }
+    }
+  })
+})

@@ -84,6 +84,7 @@ function carryOut(
       else subscribe(exchange, subscriptions)
       break
     case 'dial':
+    case 'takeover':
       // As for what is relayed.
       exchange.respond(buildResponse(exchange.request, 100), 'server')
       b2bua.take(exchange, decision)

@@ -286,7 +286,8 @@ export class Dispatch implements TransactionUser {
 }
 
 /** What `b2bua.onInvite` knows of a call. */
-function begun({ call }: Exchange): CallInfo | undefined {
+function begun({ call, request }: Exchange): CallInfo | undefined {
   if (call === null) return undefined
-  return { id: call.id, state: 'calling', side: null, referTo: null, replaces: false }
+  const replaces = request.headers.has('replaces')
+  return { id: call.id, state: 'calling', side: null, referTo: null, replaces }
 }

@@ -100,10 +100,10 @@ export class Failover implements ClientTransaction {
     this.#try(this.#current)
   }
 
-  cancel(): void {
+  cancel(headers?: Parameters<ClientTransaction['cancel']>[0]): void {
     this.#cancelled = true
     this.#stopTimer()
-    this.#current.transaction?.cancel()
+    this.#current.transaction?.cancel(headers)
   }
 
   /** The server stops: no timer is left. */

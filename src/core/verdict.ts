@@ -55,14 +55,29 @@ export type Verdict =
   /** `call.terminate`: hang up what is answered, refuse what is not. */
   | { readonly do: 'hangup' }
   /** `call.acceptRefer`: put the other party through; null: to whom the REFER says. */
-  | { readonly do: 'transfer'; readonly target: string | null; readonly nextHop: string | null }
+  | {
+      readonly do: 'transfer'
+      readonly target: string | null
+      readonly nextHop: string | null
+      /** Which registered contact the target is (`ContactView.reference`); null and absent: none. */
+      readonly contact?: string | null
+    }
+  /** `call.acceptReplaces`: the caller comes in the place of whom its Replaces names. */
+  | { readonly do: 'takeover' }
   /** `call.proxy`: `proxy.onRequest` decides. Never leaves the worker. */
   | { readonly do: 'proxy' }
 
 /** `call.dial` and `call.fork`: as a back-to-back user agent. */
 export interface DialVerdict {
   readonly do: 'dial'
-  readonly targets: readonly { readonly uri: string; readonly nextHop: string | null }[]
+  readonly targets: readonly {
+    readonly uri: string
+    readonly nextHop: string | null
+    /** Which registered contact it is (`ContactView.reference`); null and absent: none that the script has named. */
+    readonly contact?: string | null
+    /** The `memberKey` of the gateway's destination that it is; null and absent: none. */
+    readonly gateway?: string | null
+  }[]
   readonly strategy: 'parallel' | 'sequential'
   /** Each destination's, ms; null: no limit of ours. */
   readonly timeoutMs: number | null
@@ -134,7 +149,7 @@ export interface CallInfo {
   readonly side: 'caller' | 'callee' | 'server' | null
   /** Of a REFER: the URI in Refer-To, without what it says about header fields. */
   readonly referTo: string | null
-  /** Of a REFER: its Refer-To has Replaces. */
+  /** Of a REFER: its Refer-To has Replaces. Of the INVITE: it has Replaces. */
   readonly replaces: boolean
 }
 

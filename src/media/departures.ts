@@ -21,15 +21,16 @@ export class Departures {
     return this.#leaving.size
   }
 
-  find(callId: string): Session | undefined {
-    return this.#leaving.get(callId)
+  /** @param name at its instance */
+  find(name: string): Session | undefined {
+    return this.#leaving.get(name)
   }
 
   /** Deletes it as soon as nothing is under way for it: a `delete` that overtakes an `offer` deletes nothing. */
   add(session: Session, onFigures: (figures: MediaFigures | null) => void): void {
     session.over = true
     session.onFigures = onFigures
-    this.#leaving.set(session.callId, session)
+    this.#leaving.set(session.name, session)
     this.proceed(session)
   }
 
@@ -37,29 +38,29 @@ export class Departures {
   proceed(session: Session): void {
     if (!session.over || session.busy > 0 || session.deleting) return
     session.deleting = true
-    const { instance, callId, callerTag } = session
+    const { instance, name, callerTag } = session
     const gone = (): void => {
-      this.#leaving.delete(callId)
+      this.#leaving.delete(name)
       for (const tell of session.onGone) tell()
       if (this.#leaving.size === 0) this.#onIdle?.()
     }
     if (!session.established) {
       session.onFigures(null)
-      this.tell(instance, callId, gone)
+      this.tell(instance, name, gone)
       return
     }
     // First the figures, then the end: what `delete` alone says depends on the tags it is asked for.
-    const query = { command: 'query', 'call-id': callId }
+    const query = { command: 'query', 'call-id': name }
     this.#client.ask(instance.address, query, instance.timeoutMs, (answer) => {
       this.#prober.judge(instance, answer)
       session.onFigures(answer.outcome === 'ok' ? figuresOf(answer.answer, instance.name, callerTag) : null)
-      this.tell(instance, callId, gone)
+      this.tell(instance, name, gone)
     })
   }
 
   /** `delete` of the whole call, at once instead of after rtpengine's half minute. */
-  tell(instance: Instance, callId: string, done: () => void = () => undefined): void {
-    const command = { command: 'delete', 'call-id': callId, 'delete delay': 0 }
+  tell(instance: Instance, name: string, done: () => void = () => undefined): void {
+    const command = { command: 'delete', 'call-id': name, 'delete delay': 0 }
     this.#client.ask(instance.address, command, instance.timeoutMs, (answer) => {
       this.#prober.judge(instance, answer)
       done()

@@ -10,6 +10,7 @@ import { Prober } from './prober.ts'
 import { withExtras, type Profiles } from './profiles.ts'
 import { MediaRecords } from './records.ts'
 import {
+  type Exchange,
   type MediaResult,
   movesOn,
   newSession,
@@ -45,6 +46,8 @@ export class MediaEngine {
   readonly #prober: Prober
   readonly #records: MediaRecords
   readonly #sessions = new Map<string, Session>()
+  /** Of parties that are being put together, while those before still talk; by Call-ID. */
+  readonly #successors = new Map<string, Session>()
   readonly #departures: Departures
   /** Call attempts that are open, by Call-ID: an upstream fork has several. */
   readonly #open = new Map<string, number>()
@@ -65,7 +68,7 @@ export class MediaEngine {
 
   /** Media sessions that an instance holds for us: `siphon_media_sessions_active`. */
   get sessions(): number {
-    return this.#sessions.size + this.#departures.size
+    return this.#sessions.size + this.#successors.size + this.#departures.size
   }
 
   /** Tables that must be empty when nothing goes on. */
@@ -113,37 +116,95 @@ export class MediaEngine {
       done(NO_SESSION)
       return
     }
+    this.#answered(session, signal, done)
+  }
+
+  #answered(session: Session, signal: Signal, done: (result: MediaResult) => void): void {
     session.profile = signal.profile ?? session.profile
-    if (signal.fromTag === session.callerTag) session.calleeTag = signal.toTag
+    const { toTag } = signal
+    if (signal.fromTag === session.callerTag && toTag !== null) {
+      session.calleeTag = toTag
+      if (!session.answered.includes(toTag)) session.answered = [...session.answered, toTag]
+    }
     this.#ask(session, this.#command('answer', session, signal), (answer) => done(resultOf(session, answer)))
   }
 
-  /** Whether this call has media with us. */
-  has(callId: string): boolean {
-    return this.#sessions.has(callId)
+  /**
+   * Whether this call has media with us.
+   * @param branch the tag of a callee whose answer must have been put through; null: of any, or none yet
+   */
+  has(callId: string, branch: string | null = null): boolean {
+    const session = this.#sessions.get(callId)
+    return session !== undefined && (branch === null || session.answered.includes(branch))
   }
 
   /**
-   * The description of one party of a call whose first offer and answer have been made, within their dialog: a hold, another
-   * codec. The tags are those of the first exchange.
+   * The description of one party of a call whose first offer and answer have been made: a hold, another codec. With a new
+   * `pair` the parties are others, and have media of their own beside the old one until `paired` says which stays.
    */
-  renegotiate(
-    what: 'offer' | 'answer',
-    callId: string,
-    from: Party,
-    sdp: string,
-    done: (result: MediaResult) => void,
-  ): void {
-    const session = this.#sessions.get(callId)
-    if (session === undefined || session.calleeTag === null) {
+  renegotiate(callId: string, exchange: Exchange, sdp: string, done: (result: MediaResult) => void): void {
+    const { what, from, pair, branch } = exchange
+    const session = this.#sessionOf(callId, exchange)
+    const calleeTag = pair === 0 ? branch : session?.calleeTag
+    // The first answer of a call that was begun by taking somebody's place comes this way, too.
+    const known = pair > 0 || what === 'answer' || session?.calleeTag !== null
+    if (session === null || calleeTag == null || !known) {
       done(NO_SESSION)
       return
     }
-    const { callerTag, calleeTag } = session
+    const { callerTag } = session
     // From is whoever made the offer.
     const byCaller = (from === 'caller') === (what === 'offer')
     const [fromTag, toTag] = byCaller ? [callerTag, calleeTag] : [calleeTag, callerTag]
-    this[what]({ callId, fromTag, toTag, viaBranch: null, sdp, profile: null, extras: {} }, done)
+    const first = what === 'offer' && !session.established
+    const signal: Signal = {
+      callId,
+      fromTag,
+      toTag: first ? null : toTag,
+      viaBranch: null,
+      sdp,
+      profile: null,
+      extras: {},
+    }
+    if (what === 'offer') this.#tryOffer(session, signal, new Set(), done)
+    else this.#answered(session, signal, done)
+  }
+
+  /** The parties of this pair talk, in the place of those before, or do not. */
+  paired(callId: string, pair: number, kept: boolean): void {
+    const session = this.#successors.get(callId)
+    if (session?.pair !== pair) return
+    this.#successors.delete(callId)
+    const stays = kept && this.#open.has(callId)
+    const leaving = stays ? this.#sessions.get(callId) : session
+    if (stays) this.#sessions.set(callId, session)
+    if (leaving !== undefined) this.#departures.add(leaving, () => undefined)
+  }
+
+  #sessionOf(callId: string, { what, pair }: Exchange): Session | null {
+    const session = this.#sessions.get(callId)
+    const successor = this.#successors.get(callId)
+    if (session === undefined) return null
+    if (session.pair === pair) return session
+    if (successor?.pair === pair) return successor
+    // One that was never settled, and a pair of the past, are nobody's any more.
+    if (what !== 'offer' || pair < session.pair) return null
+    if (successor !== undefined) this.paired(callId, successor.pair, false)
+    const instance = session.instance.state === 'up' ? session.instance : choose(this.instances, new Set())
+    if (instance === null) return null
+    const { profile } = session
+    const signal = {
+      callId,
+      fromTag: 'caller',
+      toTag: 'callee',
+      viaBranch: null,
+      sdp: '',
+      profile,
+      extras: {},
+    }
+    const fresh = newSession(signal, instance, pair)
+    this.#successors.set(callId, fresh)
+    return fresh
   }
 
   /**
@@ -168,7 +229,7 @@ export class MediaEngine {
       return
     }
     const whom: Dictionary = tag === null ? {} : { 'from-tag': tag }
-    this.#ask(session, { ...extras, command, 'call-id': callId, ...whom }, (answer) =>
+    this.#ask(session, { ...extras, command, 'call-id': session.name, ...whom }, (answer) =>
       done(resultOf(session, answer)),
     )
   }
@@ -211,6 +272,7 @@ export class MediaEngine {
   /** Every call has ended: waits, but not for long, until their media is deleted. */
   async close(): Promise<void> {
     this.#prober.close()
+    for (const callId of this.#successors.keys()) this.#abandon(callId)
     for (const session of this.#sessions.values()) this.#leave(session, () => undefined)
     await new Promise<void>((done) => {
       const timer = this.#o.clock.startTimer(CLOSE_MS, done)
@@ -241,7 +303,7 @@ export class MediaEngine {
       else if (session.instance === instance) done(resultOf(session, answer))
       else {
         // Another offer of the call, made at the same time, was accepted elsewhere: that is where the call is.
-        if (accepted) this.#departures.tell(instance, session.callId)
+        if (accepted) this.#departures.tell(instance, session.name)
         this.#tryOffer(session, signal, tried, done)
       }
     })
@@ -256,10 +318,10 @@ export class MediaEngine {
     answer: NgAnswer,
     done: (result: MediaResult) => void,
   ): void {
-    const { callId } = session
+    const { name } = session
     const next = movesOn(answer) && !session.over ? this.#next(session, tried) : null
     if (next !== null) {
-      this.#departures.tell(instance, callId)
+      this.#departures.tell(instance, name)
       session.instance = next
       this.#tryOffer(session, signal, tried, done)
       return
@@ -274,9 +336,9 @@ export class MediaEngine {
     }
     this.#forget(session)
     // Who is told no may try again at once, and must not be overtaken by this.
-    if (answer.outcome === 'error') this.#departures.tell(instance, callId, () => done(result))
+    if (answer.outcome === 'error') this.#departures.tell(instance, name, () => done(result))
     else {
-      this.#departures.tell(instance, callId)
+      this.#departures.tell(instance, name)
       done(result)
     }
   }
@@ -291,7 +353,7 @@ export class MediaEngine {
     const profile = this.#o.profiles[session.profile] ?? { offer: {}, answer: {} }
     const byCaller = signal.fromTag === session.callerTag
     const toCallee = (command === 'offer') === byCaller
-    const tags: Record<string, string> = { 'call-id': signal.callId, 'from-tag': signal.fromTag }
+    const tags: Record<string, string> = { 'call-id': session.name, 'from-tag': signal.fromTag }
     if (signal.toTag !== null) tags['to-tag'] = signal.toTag
     if (signal.viaBranch !== null) tags['via-branch'] = signal.viaBranch
     return {
@@ -322,6 +384,7 @@ export class MediaEngine {
       return
     }
     this.#open.delete(callId)
+    this.#abandon(callId)
     const session = this.#sessions.get(callId)
     const known = this.#figures.get(callId)
     if (known !== undefined) {
@@ -348,7 +411,15 @@ export class MediaEngine {
     this.#departures.add(session, onFigures)
   }
 
+  /** Parties that were being put together when their call ended. */
+  #abandon(callId: string): void {
+    const successor = this.#successors.get(callId)
+    if (successor !== undefined) this.paired(callId, successor.pair, false)
+  }
+
   #forget(session: Session): void {
-    if (this.#sessions.get(session.callId) === session) this.#sessions.delete(session.callId)
+    for (const table of [this.#sessions, this.#successors]) {
+      if (table.get(session.callId) === session) table.delete(session.callId)
+    }
   }
 }

@@ -39,11 +39,26 @@ export interface Signal {
 
 export type Party = 'caller' | 'callee'
 
-/** Media of one call at one instance. */
+/** Which two parties' descriptions, and whose this one is. */
+export interface Exchange {
+  readonly what: 'offer' | 'answer'
+  readonly from: Party
+  /** 0: the caller and who answered; another number since somebody has taken a place. */
+  readonly pair: number
+  /** The callee's tag, of pair 0. */
+  readonly branch: string
+}
+
+/** Media of two parties of a call at one instance. */
 export interface Session {
   readonly callId: string
+  /** Its name at the instance: the call's, unless the parties are others than at first. */
+  readonly name: string
+  readonly pair: number
   readonly callerTag: string
   calleeTag: string | null
+  /** Of callees whose answers have been put through. */
+  answered: readonly string[]
   profile: string
   instance: Instance
   /** An offer was accepted: its ports are at this instance, and no other can take over. */
@@ -59,9 +74,12 @@ export interface Session {
 }
 
 /** Bound, and nothing sent yet. */
-export function newSession(signal: Signal, instance: Instance): Session {
+export function newSession(signal: Signal, instance: Instance, pair = 0): Session {
   return {
     callId: signal.callId,
+    name: pair === 0 ? signal.callId : `${signal.callId};pair=${pair}`,
+    pair,
+    answered: [],
     callerTag: signal.fromTag,
     calleeTag: signal.toTag,
     profile: signal.profile ?? DEFAULT_PROFILE,

@@ -32,7 +32,7 @@ const FITTING: Readonly<Record<Kind, readonly What[]>> = {
   reply: ['pass', 'reject', 'drop'],
   failure: ['pass', 'relay', 'fork', 'reply'],
   cancel: [],
-  invite: ['dial', 'answer', 'reply', 'proxy'],
+  invite: ['dial', 'answer', 'reply', 'takeover', 'proxy'],
   early: ['pass', 'drop', 'reject', 'reply', 'hangup'],
   answered: ['pass', 'reject', 'reply', 'hangup'],
   refused: ['pass', 'dial', 'reply', 'reject'],

@@ -132,6 +132,7 @@ const VERDICTS = [
   'hangup',
   'transfer',
   'subscribe',
+  'takeover',
 ] as const
 
 export function writeDecision(batch: Batch, decision: Decision): void {
@@ -164,7 +165,7 @@ export function writeDecision(batch: Batch, decision: Decision): void {
       writeProgress(batch, verdict.progress)
       break
     case 'transfer':
-      batch.push(verdict.target, verdict.nextHop)
+      batch.push(verdict.target, verdict.nextHop, verdict.contact ?? null)
       break
     case 'save':
       batch.push(verdict.force === true ? 1 : 0, verdict.nated === true ? 1 : 0)
@@ -173,6 +174,7 @@ export function writeDecision(batch: Batch, decision: Decision): void {
     case 'drop':
     case 'subscribe':
     case 'hangup':
+    case 'takeover':
   }
   batch.push(PATHS.indexOf(decision.addPath ?? null))
   batch.push(decision.recordRoute ? 1 : 0, decision.cdr, decision.authUser, edits.length)
@@ -251,9 +253,12 @@ function readVerdict(reader: BatchReader): Verdict {
       return { do: 'answer', code, reason, headers, body, contentType, progress: readProgress(reader) }
     }
     case 'hangup':
-      return { do: 'hangup' }
-    case 'transfer':
-      return { do: 'transfer', target: reader.text(), nextHop: reader.text() }
+    case 'takeover':
+      return { do: name }
+    case 'transfer': {
+      const [target, nextHop, contact] = [reader.text(), reader.text(), reader.text()]
+      return { do: 'transfer', target, nextHop, ...(contact === null ? {} : { contact }) }
+    }
     case undefined:
   }
   throw new Error('a batch holds an unknown verdict')
@@ -262,7 +267,9 @@ function readVerdict(reader: BatchReader): Verdict {
 function writeDial(batch: Batch, verdict: DialVerdict): void {
   const { targets, strategy, timeoutMs, rerouteOn, policy, timer, progress } = verdict
   batch.push(targets.length)
-  for (const { uri, nextHop } of targets) batch.push(uri, nextHop)
+  for (const { uri, nextHop, contact, gateway } of targets) {
+    batch.push(uri, nextHop, contact ?? null, gateway ?? null)
+  }
   batch.push(
     strategy,
     timeoutMs ?? -1,
@@ -280,7 +287,13 @@ function writeDial(batch: Batch, verdict: DialVerdict): void {
 function readDial(reader: BatchReader): DialVerdict {
   const targets: DialVerdict['targets'][number][] = []
   for (let left = reader.number(); left > 0; left--) {
-    targets.push({ uri: reader.string(), nextHop: reader.text() })
+    const [uri, nextHop, contact, gateway] = [reader.string(), reader.text(), reader.text(), reader.text()]
+    targets.push({
+      uri,
+      nextHop,
+      ...(contact === null ? {} : { contact }),
+      ...(gateway === null ? {} : { gateway }),
+    })
   }
   const strategy = reader.string() === 'sequential' ? 'sequential' : 'parallel'
   const timeout = reader.number()

@@ -198,6 +198,11 @@ export class Engine {
     })
     this.#b2bua = new B2buaCore({
       ...shared,
+      own,
+      failover: start.dns.failover,
+      ways: this.#registrar,
+      flowTokens: this.#flowTokens,
+      gateways: this.#outgoing.gateways,
       calls: this.#calls,
       chance: Math.random,
       ...(this.#media === null ? {} : { media: mediaRelay(this.#media) }),

@@ -40,12 +40,13 @@ export function mediaServices(engine: MediaEngine): Services {
 /** The media engine as the back-to-back user agent sees it. */
 export function mediaRelay(engine: MediaEngine): MediaRelay {
   return {
-    has: (callId) => engine.has(callId),
-    exchange: (what, callId, from, sdp, done) =>
-      engine.renegotiate(what, callId, from, sdp, (result) => {
+    has: (callId, branch) => engine.has(callId, branch),
+    exchange: (callId, crossing, sdp, done) =>
+      engine.renegotiate(callId, crossing, sdp, (result) => {
         const given = result.ok ? result.answer['sdp'] : null
         done(typeof given === 'string' ? given : null)
       }),
+    paired: (callId, pair, kept) => engine.paired(callId, pair, kept),
   }
 }
 

@@ -215,6 +215,7 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
     router,
     calls,
     layer: () => layer,
+    own,
     resolver: tableOfHops(
       () => [],
       (answer) => answer(),

@@ -54,7 +54,15 @@ describe('carrier-failover.ts', () => {
     second.close()
     const siphon = await serve(t, {
       script: 'carrier-failover.ts',
-      env: { CARRIER_1: `sip:127.0.0.1:${ports[0]}`, CARRIER_2: `sip:127.0.0.1:${ports[1]}` },
+      yaml: `gateway:
+  groups:
+    - name: carriers
+      algorithm: round_robin
+      probe: { enabled: false }
+      destinations:
+        - { name: one, uri: "sip:127.0.0.1:${ports[0]}", priority: 1 }
+        - { name: two, uri: "sip:127.0.0.1:${ports[1]}", priority: 2 }
+`,
     })
     const [one, two] = [await RawCarrier.open(t, ports[0] ?? 0), await RawCarrier.open(t, ports[1] ?? 0)]
     one.status = 503
@@ -68,6 +76,11 @@ describe('carrier-failover.ts', () => {
     assert.equal(record['destination_port'], ports[1])
     assert.equal((record['legs'] as string[]).length, 2)
     assert.equal(await siphon.metric('siphon_call_attempts_total{result="answered"}'), 1)
+    const gateways = (name: string, result: string): Promise<number> =>
+      siphon.metric(
+        `siphon_gateway_requests_total{group="carriers",destination="${name}",result="${result}"}`,
+      )
+    assert.deepEqual([await gateways('one', 'unavailable'), await gateways('two', 'answered')], [1, 1])
     // A refusal of the callee's own is final.
     one.status = 486
     const refused = await caller.invite(`sip:0301234@${siphon.target}`).final()
@@ -81,6 +94,12 @@ describe('carrier-failover.ts', () => {
     assert.equal((await third.final()).status, 487)
     await until('the CANCEL', () => one.cancels === 1)
     await until('three records', () => siphon.records().length === 3)
+    await until(
+      'the one given up to be counted',
+      async () => (await gateways('one', 'cancelled')) === 1,
+      40_000,
+    )
+    assert.equal(await gateways('one', 'refused'), 1)
     assert.deepEqual(
       siphon.records().map((r) => [r['response_code'], r['disconnect_initiator']]),
       [
@@ -108,7 +127,9 @@ describe('click-to-dial.ts', () => {
     // Alice without media first, then with what bob offers, then bob with her answer.
     assert.doesNotMatch((await got(alice, 'INVITE')).body, /m=/)
     assert.equal((await got(bob, 'INVITE')).body, '')
-    assert.equal((await got(alice, 'INVITE', 2)).body, SDP)
+    // In the name of whoever made the first description, as RFC 3264 §8 wants it.
+    const renamed = SDP.replace('o=- 1 1 IN IP4 127.0.0.1', 'o=- 0 1 IN IP4 0.0.0.0')
+    assert.equal((await got(alice, 'INVITE', 2)).body, renamed)
     assert.equal((await got(bob, 'ACK')).body, SDP)
     const { body } = await siphon.admin('/admin/calls')
     const [live] = body as { id: string; kind: string; state: string }[]

@@ -11,7 +11,7 @@ import { expect, pause, recv, respond, scenarioFile, send, sendOnBranch } from '
  * The call flows of RFC 3665 §3 that a back-to-back user agent is in, and hold (RFC 5359 §2.1), with sipp on both sides.
  * Transfers: b2bua-examples.test.ts. A request that is for no call goes to the proxy of the same script.
  */
-const script = `import { b2bua, proxy, registrar } from 'siphon'
+const script = `import { auth, b2bua, proxy, registrar } from 'siphon'
 
 proxy.onRequest('REGISTER', (request) => registrar.save(request))
 proxy.onRequest('INVITE', async (request) => {
@@ -20,14 +20,20 @@ proxy.onRequest('INVITE', async (request) => {
 })
 proxy.onRequest((request) => (request.looseRoute() ? request.relay() : request.reply(404)))
 
-b2bua.onInvite(async (call) => {
+b2bua.onInvite((call) =>
+  call.ruri.includes('locked') ? auth.requireProxyDigest(call, () => dialled(call)) : dialled(call),
+)
+const dialled = async (call) => {
   if (call.ruri.includes('moved')) {
     return call.reject(302, undefined, { headers: { Contact: call.getHeader('X-Now-At') ?? '' } })
   }
   if (call.ruri.includes('proxied')) return call.proxy()
   const contacts = await registrar.lookup(call.ruri)
-  return contacts.length > 0 ? call.fork(contacts, { timeout: 2 }) : call.reject(404)
-})
+  if (contacts.length === 0) return call.reject(404)
+  call.setCredentials('trunk', 'secret', { realm: 'second' })
+  if (!call.ruri.includes('dead')) return call.fork(contacts, { timeout: 2 })
+  return call.fork(['sip:dead@127.0.0.1:9', ...contacts], { strategy: 'sequential', timeout: 2 })
+}
 `
 
 const HELD = [
@@ -55,12 +61,73 @@ const HOLDS = [
   respond('200 OK', { tag: false }),
 ]
 
-const more: readonly CallFlow[] = [
+const more: readonly (CallFlow & { readonly user?: string })[] = [
   {
     name: 'hold by re-INVITE (RFC 5359 §2.1)',
     caller: HELD,
     callee: HOLDS,
     record: { kind: 'b2bua', response_code: 200, disconnect_initiator: 'caller' },
+  },
+  {
+    name: '3.3 two challenges: ours, which the caller answers, and the one of the next, which we do',
+    user: 'locked',
+    caller: [
+      send('INVITE', 1, { sdp: true }),
+      recv(407, { attributes: 'auth="true"' }),
+      sendOnBranch('ACK', 1),
+      send('INVITE', 2, { sdp: true, headers: ['[authentication username=alice password=secret]'] }),
+      ...ANSWERED,
+      send('ACK', 2, { inDialog: true }),
+      pause(50),
+      send('BYE', 3, { inDialog: true }),
+      recv(200),
+    ],
+    callee: [
+      recv('INVITE'),
+      respond('407 Proxy Authentication Required', {
+        headers: ['Proxy-Authenticate: Digest realm="second", nonce="1", algorithm=MD5'],
+      }),
+      recv('ACK'),
+      recv('INVITE', { action: expect('Proxy-Authorization: *Digest username=.trunk.') }),
+      respond('180 Ringing'),
+      respond('200 OK', { sdp: true, repeat: true }),
+      recv('ACK'),
+      recv('BYE'),
+      respond('200 OK', { tag: false }),
+    ],
+    record: { kind: 'b2bua', response_code: 200, auth_user: 'alice' },
+  },
+  {
+    name: '3.4 the first way is out of order, the second one has the call',
+    user: 'dead',
+    caller: [
+      send('INVITE', 1, { sdp: true }),
+      ...ANSWERED,
+      send('ACK', 1, { inDialog: true }),
+      pause(50),
+      send('BYE', 2, { inDialog: true }),
+      recv(200),
+    ],
+    callee: [
+      recv('INVITE'),
+      respond('180 Ringing'),
+      respond('200 OK', { sdp: true, repeat: true }),
+      recv('ACK'),
+      recv('BYE'),
+      respond('200 OK', { tag: false }),
+    ],
+    record: { kind: 'b2bua', response_code: 200, disconnect_initiator: 'caller' },
+  },
+  {
+    name: '3.10 no response from the callee',
+    caller: [
+      send('INVITE', 1, { sdp: true }),
+      recv(100, { optional: true }),
+      recv(408),
+      sendOnBranch('ACK', 1),
+    ],
+    callee: [recv('INVITE'), pause(2_500)],
+    record: { kind: 'b2bua', response_code: 408, disconnect_initiator: 'timeout' },
   },
   {
     name: 'nobody answers in time: 408, and the callee is cancelled',
@@ -98,42 +165,47 @@ const more: readonly CallFlow[] = [
 describe('call flows through a back-to-back user agent', { skip: missing('sipp') }, () => {
   let siphon: Siphon
   before(async () => {
-    siphon = await startSiphon({ script })
+    siphon = await startSiphon({
+      script,
+      yaml: 'auth: { realm: inside, backend: static, users: { alice: "secret" } }',
+    })
   })
   after(() => siphon.stop('SIGKILL'))
 
-  for (const [i, flow] of [...flows, ...more].entries()) {
-    it(flow.name, async () => {
-      const user = flow.record['kind'] === 'proxy' ? 'proxied' : `user${i}`
-      const port = await freePort()
-      await register(siphon.sip, `sip:${user}@127.0.0.1`, `sip:${user}@127.0.0.1:${port}`)
-      const callee = startCallee(port, {
-        scenario: scenarioFile('callee', flow.callee),
-        extra: ['-m', '1', '-trace_err', '-error_file', '/dev/stderr'],
-      })
-      try {
-        const result = await runCaller({
-          target: siphon.target,
-          localPort: await freePort(),
-          // At one a second sipp waits for a second before the first.
-          rate: 50,
-          calls: 1,
-          service: user,
-          scenario: scenarioFile('caller', flow.caller),
-          extra: ['-trace_err', '-error_file', '/dev/stderr'],
+  // sipp looks at its calls once a second: waiting for one costs nobody anything.
+  describe('each', { concurrency: 4 }, () => {
+    for (const [i, flow] of [...flows.map((f) => ({ ...f, user: undefined })), ...more].entries()) {
+      it(flow.name, async () => {
+        const user = flow.record['kind'] === 'proxy' ? 'proxied' : (flow.user ?? `user${i}`)
+        const port = await freePort()
+        await register(siphon.sip, `sip:${user}@127.0.0.1`, `sip:${user}@127.0.0.1:${port}`)
+        const callee = startCallee(port, {
+          scenario: scenarioFile('callee', flow.callee),
+          extra: ['-m', '1', '-trace_err', '-error_file', '/dev/stderr'],
         })
-        assert.equal(result.successful, 1, result.output)
-        assert.equal(await callee.exited, 0, callee.output())
-      } finally {
-        await callee.stop('SIGKILL')
-      }
-      const record = await until('its record', () =>
-        siphon.records().find((r) => r['ruri'] === `sip:${user}@${siphon.target}`),
-      )
-      const found = Object.fromEntries(Object.keys(flow.record).map((k) => [k, record[k]]))
-      assert.deepEqual(found, flow.record)
-    })
-  }
+        try {
+          const result = await runCaller({
+            target: siphon.target,
+            localPort: await freePort(),
+            rate: 1,
+            calls: 1,
+            service: user,
+            scenario: scenarioFile('caller', flow.caller),
+            extra: ['-trace_err', '-error_file', '/dev/stderr'],
+          })
+          assert.equal(result.successful, 1, result.output)
+          assert.equal(await callee.exited, 0, callee.output())
+        } finally {
+          await callee.stop('SIGKILL')
+        }
+        const record = await until('its record', () =>
+          siphon.records().find((r) => r['ruri'] === `sip:${user}@${siphon.target}`),
+        )
+        const found = Object.fromEntries(Object.keys(flow.record).map((k) => [k, record[k]]))
+        assert.deepEqual(found, flow.record)
+      })
+    }
+  })
 
   it('leaves nothing behind', async () => {
     for (const name of ['siphon_calls_active', 'siphon_dialogs_active', 'siphon_b2bua_calls_active']) {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { register } from '../../bench/subjects.ts'
 import type { Request, Response } from '../../src/sip/message/message.ts'
-import { missing, until } from '../support/programs.ts'
+import { missing, root, until } from '../support/programs.ts'
 import { RtpParty } from '../support/rtp.ts'
 import { startRtpengine, type Rtpengine } from '../support/rtpengine.ts'
 import { calleeBye, finalTo, SipPeer } from '../support/sip-peer.ts'
@@ -128,6 +130,80 @@ describe('a B2BUA call with media through rtpengine', { skip: missing('rtpengine
     assert.equal(record?.['kind'], 'b2bua')
     const media = record?.['media'] as { readonly codec: string } | undefined
     assert.equal(media?.codec, 'PCMU/8000')
+  })
+
+  it('goes with a transfer: the two who are left hear each other through it, and it is gone after them', async (t) => {
+    const transferring = await startSiphon({
+      script: `${readFileSync(join(root, 'examples/sbc-media.ts'), 'latin1')}
+b2bua.onRefer((call) => call.acceptRefer())
+`,
+      yaml: `media: { rtpengine: { address: "${engine.address}" }, health_check_interval_secs: 0 }`,
+    })
+    const peers = [1, 2, 3].map(() => SipPeer.open(transferring.sip))
+    const [alice, bob, carol] = (await Promise.all(peers)) as [SipPeer, SipPeer, SipPeer]
+    const [a, b, c] = [
+      await RtpParty.open({ srtp: false }),
+      await RtpParty.open({ srtp: false }),
+      await RtpParty.open({ srtp: false }),
+    ]
+    t.after(async () => {
+      for (const party of [a, b, c, alice, bob, carol]) party.close()
+      await transferring.stop('SIGKILL')
+    })
+    for (const [phone, party] of [
+      [alice, a],
+      [bob, b],
+      [carol, c],
+    ] as const) {
+      phone.onRequest = (request) => {
+        if (request.method === 'ACK') {
+          if (request.body !== '') party.hear(request.body)
+          return
+        }
+        if (request.method !== 'INVITE') return phone.answer(request, 200)
+        if (request.body !== '') party.hear(request.body)
+        phone.answer(request, 200, { body: party.sdp, contentType: 'application/sdp' })
+      }
+    }
+    await register(transferring.sip, 'sip:bob@127.0.0.1', `sip:bob@127.0.0.1:${bob.port}`)
+    const call = alice.invite('sip:bob@127.0.0.1', { sdp: a.sdp })
+    const answer = await call.final()
+    a.hear(answer.body)
+    await talk(a, b)
+    const origins = (phone: SipPeer): Set<string> =>
+      new Set(
+        phone.received.flatMap((m) =>
+          m.body.startsWith('v=0') ? [/^o=(\S+ \S+) /m.exec(m.body)?.[1] ?? ''] : [],
+        ),
+      )
+
+    alice.send(call.inDialog('REFER', answer, [`Refer-To: <sip:carol@127.0.0.1:${carol.port}>`]))
+    await until('alice to be let go', () =>
+      alice.received.some((m) => m.kind === 'request' && m.method === 'BYE'),
+    )
+    await until('carol to have her answer', () =>
+      carol.received.some((m) => m.kind === 'request' && m.method === 'ACK' && m.body !== ''),
+    )
+    b.received.length = 0
+    await talk(c, b)
+    for (const port of [mediaPort((await nthInvite(bob, 2)).body)]) {
+      assert.ok(port >= 22_000 && port <= 22_999, `port ${port} is not rtpengine's`)
+    }
+    assert.equal(origins(bob).size, 1, 'one origin line for bob')
+    await until('the media of the two who have parted to be deleted', async () => {
+      const calls = await engine.calls()
+      return calls.length === 1 && calls[0] !== call.callId
+    })
+    assert.equal(await transferring.metric('siphon_media_sessions_active'), 1)
+
+    bob.send(calleeBye(bob, await nthInvite(bob, 1)))
+    await until('rtpengine to have no call', async () => (await engine.calls()).length === 0)
+    await until('the record', () => transferring.records().length === 1)
+    const [record] = transferring.records()
+    assert.equal(record?.['disconnect_initiator'], 'callee')
+    const media = record['media'] as { readonly caller: { readonly packets: number } }
+    assert.ok(media.caller.packets > 0)
+    assert.equal(await transferring.metric('siphon_media_sessions_active'), 0)
   })
 
   it('refuses a new offer when rtpengine is gone, and the call goes on', async (t) => {

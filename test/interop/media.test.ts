@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import { parse } from 'yaml'
@@ -52,6 +53,31 @@ proxy.onReply(async (request, reply) => {
   return reply.relay()
 })
 `
+
+/** Calls that ask for it are the back-to-back user agent's, the others the proxy's. */
+const BOTH = `${SCRIPT}
+import { b2bua } from 'siphon'
+
+b2bua.onInvite(async (call) => {
+  if (!call.hasHeader('X-B2bua')) return call.proxy()
+  const media = await rtpengine.offer(call)
+  return media.ok ? call.dial('sip:bob@' + call.getHeader('X-Target')) : call.reject(503, media.reason)
+})
+const answered = async (call, reply) => {
+  const media = await rtpengine.answer(reply)
+  return media.ok ? reply.relay() : call.reject(500, media.what)
+}
+b2bua.onEarlyMedia(answered)
+b2bua.onAnswer(answered)
+`
+
+/** `uac-media.xml` with a call for the back-to-back user agent. */
+function scenarioOfB2bua(): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'sipp-')), 'uac-b2bua.xml')
+  const text = readFileSync(join(root, 'test/interop/sipp/uac-media.xml'), 'latin1')
+  writeFileSync(path, text.replace('X-Target: [target]', '$&\n      X-B2bua: yes'), 'latin1')
+  return path
+}
 
 const skip = missing('rtpengine', 'sipp')
 
@@ -457,7 +483,7 @@ describe('media through rtpengine', { skip }, () => {
 })
 
 describe('two rtpengines, one of which is killed', { skip }, () => {
-  it('keeps calls, loses none anew, and says so', async (t) => {
+  it('keeps calls of the proxy and of the B2BUA, loses none anew, and says so', async (t) => {
     const ports: [number, number] = [await freePort(), await freePort()]
     const stays = await startRtpengine({ port: ports[0], rtpPorts: [22_000, 22_999] })
     t.after(() => stays.stop())
@@ -465,7 +491,7 @@ describe('two rtpengines, one of which is killed', { skip }, () => {
     t.after(() => dies.stop())
     const instances = ports.map((port) => `{ address: "127.0.0.1:${port}", timeout_ms: 500 }`).join(', ')
     const siphon = await startSiphon({
-      script: SCRIPT,
+      script: BOTH,
       yaml: `media: { rtpengine: { instances: [${instances}] }, health_check_interval_secs: 1 }`,
     })
     t.after(() => siphon.stop('SIGKILL'))
@@ -489,7 +515,8 @@ describe('two rtpengines, one of which is killed', { skip }, () => {
     const peer = await SipPeer.open(siphon.sip)
     t.after(() => peer.close())
     const pairs: { a: RtpParty; b: RtpParty; call: OutgoingInvite; answer: Response }[] = []
-    for (let i = 0; i < 2; i++) {
+    // Two of each kind: both engines get one of each.
+    for (const kind of [[], [], ['X-B2bua: yes'], ['X-B2bua: yes']]) {
       const [a, b] = [await RtpParty.open(), await RtpParty.open()]
       t.after(() => [a, b].forEach((party) => party.close()))
       peer.onRequest = (request) => {
@@ -499,35 +526,44 @@ describe('two rtpengines, one of which is killed', { skip }, () => {
         const routes = request.headers.all('record-route').map((r) => ['Record-Route', r] as const)
         peer.answer(request, 200, { headers: routes, body: b.sdp, contentType: 'application/sdp' })
       }
-      const headers = [`X-Target: 127.0.0.1:${peer.port}`]
+      const headers = [`X-Target: 127.0.0.1:${peer.port}`, ...kind]
       const call = peer.invite('sip:bob@example.com', { sdp: a.sdp, headers })
       const answer = await call.final()
       a.hear(answer.body)
       pairs.push({ a, b, call, answer })
     }
-    const [survivor] = await stays.calls()
-    const pair = pairs.find(({ call }) => call.callId === survivor)
-    assert.ok(pair)
+    const survivors = await stays.calls()
+    const surviving = pairs.filter(({ call }) => survivors.includes(call.callId))
+    assert.deepEqual(
+      surviving.map((pair) => pairs.indexOf(pair) > 1),
+      [false, true],
+    )
     const talks = async (): Promise<void> => {
-      const [atA, atB] = [pair.a.received.length, pair.b.received.length]
-      await until('RTP both ways', () => {
-        pair.a.send('x')
-        pair.b.send('x')
-        return pair.a.received.length > atA && pair.b.received.length > atB
-      })
+      for (const { a, b } of surviving) {
+        const [atA, atB] = [a.received.length, b.received.length]
+        await until('RTP both ways', () => {
+          a.send('x')
+          b.send('x')
+          return a.received.length > atA && b.received.length > atB
+        })
+      }
     }
     await talks()
 
     const calls = 250
-    const load = runCaller({
-      target: siphon.target,
-      localPort: await freePort(),
-      rate: 50,
-      calls,
-      holdMs: 3_000,
-      scenario: 'uac-media.xml',
-      extra: ['-key', 'target', `127.0.0.1:${calleePort}`],
-    })
+    // 50 calls/s, half of them of each kind.
+    const callers = [await freePort(), await freePort()]
+    const load = ['uac-media.xml', scenarioOfB2bua()].map((scenario, i) =>
+      runCaller({
+        target: siphon.target,
+        localPort: callers[i] ?? 0,
+        rate: 25,
+        calls: calls / 2,
+        holdMs: 3_000,
+        scenario,
+        extra: ['-key', 'target', `127.0.0.1:${calleePort}`],
+      }),
+    )
     const kept = await until('calls on both', async () => {
       const [one, other] = [await stays.calls(), await dies.calls()]
       return one.length >= 20 && other.length >= 20 ? one : null
@@ -548,16 +584,18 @@ describe('two rtpengines, one of which is killed', { skip }, () => {
     )
     assert.equal(await down(), false)
 
-    const result = await load
-    assert.equal(result.successful, calls)
-    assert.equal(result.failed, 0)
+    for (const result of await Promise.all(load)) {
+      assert.equal(result.successful, calls / 2)
+      assert.equal(result.failed, 0)
+    }
     await talks()
     for (const { call, answer } of pairs) assert.equal(await call.bye(answer), 200)
     await until('no call', async () => (await siphon.metric('siphon_calls_active')) === 0)
     await until('no session', async () => (await siphon.metric('siphon_media_sessions_active')) === 0)
     assert.deepEqual(await stays.calls(), [])
     assert.deepEqual(await revived.calls(), [])
-    await until('records', () => siphon.records().length === calls + 2)
+    await until('records', () => siphon.records().length === calls + pairs.length)
+    assert.equal(siphon.records().filter((r) => r['kind'] === 'b2bua').length, calls / 2 + 2)
     const by = (address: string): number =>
       siphon.records().filter((r) => (r['media'] as Record<string, unknown> | null)?.['instance'] === address)
         .length

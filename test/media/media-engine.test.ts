@@ -32,6 +32,14 @@ const STATS = {
 const withStats: Answering = (command, heard) =>
   command['command'] === 'query' ? STATS : healthy(command, heard)
 
+/** Of the parties of the first exchange, whose callee is b, or of those who came after. */
+const between = (what: 'offer' | 'answer', from: 'caller' | 'callee', pair = 0) => ({
+  what,
+  from,
+  pair,
+  branch: 'b',
+})
+
 describe('a call with media', () => {
   it('is offered, answered, and deleted at its end, with its figures in the record', () => {
     const lab = started()
@@ -65,11 +73,106 @@ describe('a call with media', () => {
     assert.equal(lab.commands('delete')[0]?.command['delete delay'], 0)
   })
 
+  it('knows whose answers were put through it', () => {
+    const lab = started()
+    const call = lab.start()
+    lab.offer(call)
+    lab.clock.advance(5)
+    assert.deepEqual([lab.engine.has(call), lab.engine.has(call, 'b')], [true, false])
+    lab.answer(call)
+    lab.clock.advance(5)
+    assert.deepEqual([lab.engine.has(call, 'b'), lab.engine.has(call, 'c')], [true, false])
+    lab.end(call)
+    lab.clock.advance(5)
+  })
+
+  it('of new parties is made beside the old, and takes its place when they are put together', async () => {
+    const lab = started()
+    const call = lab.start()
+    lab.offer(call)
+    lab.clock.advance(5)
+    lab.answer(call)
+    lab.clock.advance(5)
+    lab.heard.length = 0
+    const done = (result: { ok: boolean }): void => void lab.results.push(result as never)
+    // The callee has been replaced, and the newcomer offers; it is then the caller who hears of it.
+    lab.engine.renegotiate(call, between('offer', 'callee', 1), 'v=0', done)
+    lab.clock.advance(5)
+    assert.equal(lab.engine.sessions, 2)
+    lab.engine.renegotiate(call, between('answer', 'caller', 1), 'v=0', done)
+    lab.clock.advance(5)
+    lab.engine.paired(call, 1, true)
+    lab.clock.advance(5)
+    assert.deepEqual(
+      lab.heard.map(({ command: c }) => [c['command'], c['call-id'], c['from-tag'], c['to-tag']]),
+      [
+        ['offer', `${call};pair=1`, 'callee', undefined],
+        ['answer', `${call};pair=1`, 'callee', 'caller'],
+        ['query', call, undefined, undefined],
+        ['delete', call, undefined, undefined],
+      ],
+    )
+    // From now on they are the call's, with everything a script may ask for.
+    lab.heard.length = 0
+    lab.engine.renegotiate(call, between('offer', 'caller', 1), 'v=0', done)
+    lab.engine.command('block media', call, 'callee', {}, done)
+    lab.clock.advance(5)
+    assert.deepEqual(
+      lab.heard.map(({ command: c }) => [c['command'], c['call-id'], c['from-tag'], c['to-tag']]),
+      [
+        ['offer', `${call};pair=1`, 'caller', 'callee'],
+        ['block media', `${call};pair=1`, 'callee', undefined],
+      ],
+    )
+    lab.end(call)
+    lab.clock.advance(5)
+    await Promise.resolve()
+    assert.deepEqual(lab.engine.levels, { sessions: 0, calls: 0, held: 0 })
+    assert.equal(lab.records.length, 1)
+  })
+
+  it('of new parties who are not put together is deleted, and the old stays', async () => {
+    const lab = started()
+    const call = lab.start()
+    lab.offer(call)
+    lab.clock.advance(5)
+    lab.answer(call)
+    lab.clock.advance(5)
+    const done = (result: { ok: boolean }): void => void lab.results.push(result as never)
+    for (const pair of [1, 2]) {
+      lab.engine.renegotiate(call, between('offer', 'callee', pair), 'v=0', done)
+      lab.clock.advance(5)
+      // Another try stands for the end of the one before.
+      if (pair === 2) lab.engine.paired(call, 2, false)
+      lab.clock.advance(5)
+    }
+    assert.deepEqual(
+      lab.commands('delete').map(({ command: c }) => c['call-id']),
+      [`${call};pair=1`, `${call};pair=2`],
+    )
+    assert.equal(lab.engine.sessions, 1)
+    // The call ends while two are being put together: both are deleted.
+    lab.engine.renegotiate(call, between('offer', 'callee', 3), 'v=0', done)
+    lab.end(call)
+    lab.clock.advance(5)
+    await Promise.resolve()
+    assert.deepEqual(lab.engine.levels, { sessions: 0, calls: 0, held: 0 })
+    assert.deepEqual(
+      new Set(
+        lab
+          .commands('delete')
+          .slice(2)
+          .map(({ command: c }) => c['call-id']),
+      ),
+      new Set([call, `${call};pair=3`]),
+    )
+  })
+
   it('is offered and answered anew by either party, with the tags of the first exchange', () => {
     const lab = started()
     const call = lab.start()
     const done = (result: { ok: boolean }): void => void lab.results.push(result as never)
-    lab.engine.renegotiate('offer', call, 'caller', 'v=0', done)
+    lab.engine.renegotiate(call, between('offer', 'caller'), 'v=0', done)
     assert.deepEqual(
       lab.results.map((r) => r.ok),
       [false],
@@ -80,8 +183,8 @@ describe('a call with media', () => {
     lab.clock.advance(5)
     lab.heard.length = 0
     for (const from of ['caller', 'callee'] as const) {
-      lab.engine.renegotiate('offer', call, from, 'v=0', done)
-      lab.engine.renegotiate('answer', call, from === 'caller' ? 'callee' : 'caller', 'v=0', done)
+      lab.engine.renegotiate(call, between('offer', from), 'v=0', done)
+      lab.engine.renegotiate(call, between('answer', from === 'caller' ? 'callee' : 'caller'), 'v=0', done)
       lab.clock.advance(5)
     }
     const callerTag = lab.commands('offer')[0]?.command['from-tag']

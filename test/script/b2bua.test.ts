@@ -28,7 +28,7 @@ describe('handlers of calls', () => {
         call.sessionTimer(600, { refresher: 'uas' })
         call.setCredentials('trunk', 'p', { realm: 'carrier' })
         call.progress(183, undefined, { body: 'v=0' })
-        return call.fork(['sip:a@10.0.0.1', 'sip:b@10.0.0.2'], {
+        return call.fork(['sip:a@10.0.0.1', { uri: 'sip:b@10.0.0.2', reference: '7 sip:b@example.com' }], {
           strategy: 'sequential', rerouteOn: [503], timeout: 5, nextHop: 'sip:10.0.0.9', headers: 'strict',
         })
       })`,
@@ -39,7 +39,7 @@ describe('handlers of calls', () => {
       do: 'dial',
       targets: [
         { uri: 'sip:a@10.0.0.1', nextHop: 'sip:10.0.0.9' },
-        { uri: 'sip:b@10.0.0.2', nextHop: 'sip:10.0.0.9' },
+        { uri: 'sip:b@10.0.0.2', nextHop: 'sip:10.0.0.9', contact: '7 sip:b@example.com' },
       ],
       strategy: 'sequential',
       timeoutMs: 5000,
@@ -63,12 +63,13 @@ describe('handlers of calls', () => {
     const r = await rig(
       t,
       `import { b2bua } from 'siphon'
-      b2bua.onInvite((call) => call.ruri.includes('echo')
+      b2bua.onInvite((call) => call.replaces ? call.acceptReplaces() : call.ruri.includes('echo')
         ? call.answer(200, 'Here', { body: 'v=0', headers: { 'X-A': ['1', '2'] } }) : call.reject(302, undefined, { headers: { Contact: '<sip:x@y>' } }))
       b2bua.onEarlyMedia((call, reply) => reply.drop())
       b2bua.onAnswer((call, reply) => { reply.setBody('v=1', 'application/sdp'); return reply.relay() })
       b2bua.onFailure((call, reply) => reply.statusCode === 486 ? call.dial('sip:voicemail@10.0.0.1') : reply.relay())
-      b2bua.onRefer((call) => call.referReplaces ? call.acceptRefer() : call.rejectRefer(403))
+      b2bua.onRefer((call) => call.referReplaces ? call.acceptRefer() : call.side === 'callee'
+        ? call.acceptRefer({ uri: 'sip:c@10.0.0.8', reference: '9 sip:c@d' }) : call.rejectRefer(403))
       let over = ''
       b2bua.onBye((call) => { over = String(call.side) })
       b2bua.onCancel(() => {})`,
@@ -84,6 +85,7 @@ describe('handlers of calls', () => {
       ...answer,
     })
     assert.equal(made(await r.run(of('invite'))).verdict.do, 'reply')
+    assert.deepEqual(made(await r.run(of('invite', { replaces: true }))).verdict, { do: 'takeover' })
     const ringing = { response: response(183, 'Progress') }
     assert.deepEqual(made(await r.run(of('early', {}, ringing))).verdict, { do: 'drop' })
     const answered = made(
@@ -102,6 +104,12 @@ describe('handlers of calls', () => {
         nextHop: null,
       },
     )
+    assert.deepEqual(made(await r.run(of('refer', { side: 'callee', referTo: 'sip:c@d' }))).verdict, {
+      do: 'transfer',
+      target: 'sip:c@10.0.0.8',
+      nextHop: null,
+      contact: '9 sip:c@d',
+    })
     assert.equal(made(await r.run(of('refer'))).verdict.do, 'reply')
     assert.equal(made(await r.run(of('bye', { side: 'callee' }))).verdict.do, 'pass')
     assert.equal(made(await r.run(of('calledOff'))).verdict.do, 'pass')

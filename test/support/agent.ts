@@ -18,9 +18,9 @@ export interface Says {
 
 const ALLOW = 'INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, MESSAGE, NOTIFY, REFER, OPTIONS'
 
-/** A session description whose text names who made it, and how often. */
-export const sdp = (who: string): string =>
-  `v=0\r\no=- 1 1 IN IP4 ${who}\r\ns=-\r\nm=audio 4000 RTP/AVP 0\r\n`
+/** A session description whose text names what it says; the origin is everybody's unless told. */
+export const sdp = (what: string, by = 'lab'): string =>
+  `v=0\r\no=- 1 1 IN IP4 ${by}\r\ns=-\r\nc=IN IP4 ${what}\r\nm=audio 4000 RTP/AVP 0\r\n`
 
 let agents = 0
 
@@ -30,7 +30,8 @@ let agents = 0
  */
 export class Agent {
   readonly name: string
-  readonly uri: string
+  /** Of its Contact. */
+  uri: string
   readonly received: (Request | Response)[] = []
   /** Asked first about each request; what it does not take stays in `received`. */
   onRequest: (request: Request, call: AgentCall | null) => void = () => undefined
@@ -40,6 +41,8 @@ export class Agent {
   readonly layer: TransactionLayer
   readonly servers = new Map<Request, ServerTransaction>()
   readonly #transport: SimulatedTransport
+  /** Sent-by of its Vias. */
+  #sentBy: string
   readonly #ids
   readonly #room: Lab
 
@@ -50,6 +53,7 @@ export class Agent {
     const number = ['alice', 'bob', 'carol', 'dave'].indexOf(name) + 1 || 10 + ++agents
     const address = { host: `192.0.2.${number}`, port: 5060 }
     this.uri = `sip:${name}@${address.host}:5060`
+    this.#sentBy = address.host + ':5060'
     const spine = createSpine((_channel, error) => {
       throw error
     })
@@ -87,6 +91,12 @@ export class Agent {
     })
   }
 
+  /** It is behind a NAT, and knows itself by this address. */
+  hide(host: string): void {
+    this.uri = `sip:${this.name}@${host}:5060`
+    this.#sentBy = `${host}:5060;rport`
+  }
+
   /** Calls through the server. */
   call(to: string, { sdp: body = sdp(this.name), headers = {} }: Says = {}): AgentCall {
     const fields = new HeaderFields()
@@ -106,10 +116,7 @@ export class Agent {
 
   /** Sends a request with Via and Contact of its own. */
   request(request: Request, onResponse: (response: Response) => void): ClientTransaction {
-    request.headers.prepend(
-      'Via',
-      `SIP/2.0/UDP ${this.#transport.address.host}:5060;branch=${this.#ids.branch()}`,
-    )
+    request.headers.prepend('Via', `SIP/2.0/UDP ${this.#sentBy};branch=${this.#ids.branch()}`)
     if (!request.headers.has('contact')) request.headers.append('Contact', `<${this.uri}>`)
     const target = { protocol: 'udp' as const, ...this.#room.server }
     return this.layer.request(request, target, {

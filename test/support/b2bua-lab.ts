@@ -2,6 +2,8 @@ import type { Clock } from '../../src/base/clock.ts'
 import type { MediaRelay } from '../../src/core/b2bua/live-call.ts'
 import assert from 'node:assert/strict'
 import { B2buaCore } from '../../src/core/b2bua/b2bua-core.ts'
+import type { Ways } from '../../src/core/binding-ways.ts'
+import type { GatewayPort } from '../../src/core/branch-watch.ts'
 import { CallTracker } from '../../src/core/calls.ts'
 import { Dispatch } from '../../src/core/dispatch.ts'
 import { ProxyCore } from '../../src/core/proxy-core.ts'
@@ -20,8 +22,12 @@ export interface B2buaLabOptions extends LabOptions {
   /** How long handlers think, ms. */
   readonly thinks?: number
   readonly agents?: readonly string[]
-  /** A media relay that has every call. */
-  readonly media?: (clock: Clock) => MediaRelay
+  readonly media?: (clock: Clock, room: Lab) => MediaRelay
+  /** Registered contacts. */
+  readonly ways?: Ways
+  readonly gateways?: GatewayPort
+  /** Where names lead: addresses, first choice first. */
+  readonly names?: Readonly<Record<string, readonly string[]>>
 }
 
 export const decision = (verdict: Verdict, more: Partial<Decision> = {}): Decision => ({
@@ -93,7 +99,7 @@ export function b2buaLab(options: B2buaLabOptions = {}) {
   const calls = new CallTracker({ clock, identifiers, spine })
   const dialogs = new ProxyDialogs({ clock })
   const resolver = tableOfHops(
-    () => [],
+    (name) => options.names?.[name] ?? [],
     (answer) => answer(),
   )
   const flowFor = (): undefined => undefined
@@ -103,7 +109,9 @@ export function b2buaLab(options: B2buaLabOptions = {}) {
     ...shared,
     layer: () => layer,
     chance: () => 0.5,
-    ...(options.media === undefined ? {} : { media: options.media(clock) }),
+    ...(options.ways === undefined ? {} : { ways: options.ways }),
+    ...(options.gateways === undefined ? {} : { gateways: options.gateways }),
+    ...(options.media === undefined ? {} : { media: options.media(clock, room) }),
   })
   const registrar = {
     save: () => {

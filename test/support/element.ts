@@ -79,7 +79,7 @@ export function element(
     flowTokens,
   })
   const flowFor = (): undefined => undefined
-  const b2bua = new B2buaCore({ ...common, router, resolver, flowFor, calls, chance: () => 0.5 })
+  const b2bua = new B2buaCore({ ...common, router, own, resolver, flowFor, calls, chance: () => 0.5 })
   const parts = { ...common, b2bua, router, own, proxy, calls, dialogs, subscriptions, flowTokens }
   const dispatch = new Dispatch(parts)
   const transactions: TransactionLayer = new TransactionLayer({ ...common, user: dispatch })

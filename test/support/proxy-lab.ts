@@ -108,6 +108,7 @@ export function proxyLab(options: ProxyLabOptions = {}): ProxyLab {
     router,
     calls,
     layer: () => layer,
+    own,
     resolver: tableOfHops(
       () => [],
       (answer) => answer(),

@@ -7,12 +7,12 @@ import { join } from 'node:path'
  * of one step; `scenarioFile` puts them into a file that `runCaller` and `startCallee` take.
  */
 
-const SDP = `v=0
+const sdp = (port: string): string => `v=0
 o=user1 53655765 [call_number] IN IP[local_ip_type] [local_ip]
 s=-
 c=IN IP[media_ip_type] [media_ip]
 t=0 0
-m=audio 6000 RTP/AVP 0
+m=audio ${port} RTP/AVP 0
 a=rtpmap:0 PCMU/8000
 `
 
@@ -27,8 +27,8 @@ export function scenarioFile(name: string, steps: readonly string[]): string {
 
 export interface SendOptions {
   readonly headers?: readonly string[]
-  /** An offer or an answer is sent along. */
-  readonly sdp?: boolean
+  /** An offer or an answer is sent along; with this media port where it matters. */
+  readonly sdp?: boolean | string
   /** Of the dialog: to the remote target, along the route set. */
   readonly inDialog?: boolean
   /** Of the Request-URI; the service at the server unless told. */
@@ -153,8 +153,13 @@ function step(lines: readonly string[], options: SendOptions, repeated: boolean)
   const retrans = (options.repeat ?? repeated) ? ' retrans="500"' : ''
   const attributes = options.attributes === undefined ? '' : ` ${options.attributes}`
   const body =
-    options.sdp === true
-      ? ['Content-Type: application/sdp', 'Content-Length: [len]', '', SDP]
+    options.sdp !== undefined && options.sdp !== false
+      ? [
+          'Content-Type: application/sdp',
+          'Content-Length: [len]',
+          '',
+          sdp(options.sdp === true ? '6000' : options.sdp),
+        ]
       : ['Content-Length: 0', '', '']
   return `  <send${retrans}${attributes}><![CDATA[\n${[...lines, ...body].join('\n')}\n]]></send>`
 }

@@ -66,6 +66,9 @@ export function calls2(): void {
   })
   // @ts-expect-error a transfer is not to be decided here
   b2bua.onInvite((call) => call.acceptRefer())
+  b2bua.onInvite((call) => (call.replaces ? call.acceptReplaces() : call.reject(404)))
+  // @ts-expect-error nobody's place is to be taken here
+  b2bua.onRefer((call) => call.acceptReplaces())
   // @ts-expect-error the callee has its INVITE
   b2bua.onAnswer((call, reply) => (call.setHeader('X', '1'), reply.relay()))
   // @ts-expect-error an answered call is not dialled again

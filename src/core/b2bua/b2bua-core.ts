@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts'
 import { digestHash } from '../../base/digest-hash.ts'
 import type { Identifiers } from '../../base/identifiers.ts'
 import { DigestClient } from '../../sip/auth/digest-client.ts'
-import type { Reply, Side } from '../../sip/b2bua/bridge-user.ts'
+import type { Found, Side } from '../../sip/b2bua/bridge-user.ts'
 import type { Outcome } from '../../sip/b2bua/events.ts'
 import type { DialPlan } from '../../sip/b2bua/plan.ts'
 import { payloadOf } from '../../sip/b2bua/headers.ts'
@@ -15,12 +15,20 @@ import { createTimers, type TimerBase } from '../../sip/transaction/timers.ts'
 import type { Spine } from '../../spine/spine.ts'
 import type { ServerTransaction, TransactionLayer } from '../../stack/transaction-layer.ts'
 import type { Flow, TransportPort } from '../../stack/transport.ts'
+import type { Own } from '../../sip/proxy/own.ts'
+import type { Ways } from '../binding-ways.ts'
+import type { GatewayPort } from '../branch-watch.ts'
 import type { CallTracker } from '../calls.ts'
 import type { Exchange } from '../exchange.ts'
+import type { FlowTokens } from '../flow-tokens.ts'
+import { DEFAULT_FAILOVER, type FailoverTimes } from '../proxy-core.ts'
 import type { Resolver } from '../target.ts'
 import type { Decision, Router } from '../verdict.ts'
+import { ContactWays } from './contact-ways.ts'
+import { Egress } from './egress.ts'
 import { LegTable } from './leg-table.ts'
-import { type CallWorld, LiveCall, type MediaRelay, replacesIn } from './live-call.ts'
+import { type CallWorld, LiveCall, type MediaRelay } from './live-call.ts'
+import { readReplaces, replacesIn } from './replaces.ts'
 import { Performer } from './performer.ts'
 
 export interface B2buaOptions {
@@ -33,6 +41,12 @@ export interface B2buaOptions {
   readonly resolver: Resolver
   /** The connection a registered contact is reached by (RFC 5626). */
   readonly flowFor: (uri: string, called?: string) => Flow | undefined
+  readonly own: Own
+  readonly ways?: Ways
+  readonly flowTokens?: FlowTokens
+  readonly failover?: FailoverTimes
+  /** Told what became of calls to gateways. */
+  readonly gateways?: GatewayPort
   readonly calls: CallTracker
   /** Absent: none is configured. */
   readonly media?: MediaRelay
@@ -57,23 +71,25 @@ export class B2buaCore {
   readonly #calls = new Set<LiveCall>()
   /** Calls that still may be cancelled, by the caller's server transaction. */
   readonly #invites = new Map<ServerTransaction, LiveCall>()
-  /** Streams that callers came in on, by Call-ID: their requests go back that way. */
-  readonly #flows = new Map<string, Flow>()
+  readonly #contacts: ContactWays
   readonly #world: CallWorld
 
   constructor(options: B2buaOptions) {
     this.#o = options
     const { clock, identifiers, spine, transport, layer, resolver, router } = options
-    this.#performer = new Performer({
+    this.#contacts = new ContactWays(options)
+    const egress = new Egress({
       clock,
       identifiers,
       spine,
       transport,
       layer,
       resolver,
-      flowFor: (uri, callId) => this.#flows.get(callId) ?? options.flowFor(uri, this.#legs.called(callId)),
-      chance: options.chance,
+      pinned: this.#contacts.pinned,
+      flowFor: (uri, callId) => options.flowFor(uri, this.#legs.called(callId)),
+      failover: options.failover ?? DEFAULT_FAILOVER,
     })
+    this.#performer = new Performer({ clock, spine, transport, egress, chance: options.chance })
     let lastId = 0
     this.#world = {
       clock,
@@ -82,6 +98,8 @@ export class B2buaCore {
       out: this.#performer.out,
       timers: createTimers(options.timers),
       legs: this.#legs,
+      contacts: this.#contacts,
+      gateways: options.gateways ?? null,
       nextId: () => ++lastId,
       newTag: () => identifiers.tag(),
       signer: ({ user, password, realm }) =>
@@ -95,7 +113,8 @@ export class B2buaCore {
       forget: (call) => this.#forget(call),
       media: options.media ?? null,
       remoteOf: (leg) => this.#performer.flowOf(leg, leg.ref)?.path.remote ?? null,
-      replaced: (refer) => this.#replaced(refer),
+      referred: (refer) => this.#referred(refer),
+      replaced: (invite) => this.#replaced(invite),
     }
   }
 
@@ -121,7 +140,7 @@ export class B2buaCore {
 
   /** Timers and transactions that legs hold. */
   get held(): number {
-    return this.#performer.held
+    return this.#performer.held + this.#contacts.size
   }
 
   /** The Call-ID under which a leg's messages are traced. */
@@ -134,7 +153,7 @@ export class B2buaCore {
     const { transaction, request, flow, receivedAt } = exchange
     const { verdict } = decision
     const policy = (verdict.do === 'dial' ? verdict.timer : null) ?? DEFAULT_TIMER
-    const refusal = UasLeg.refusal(request, policy)
+    const refusal = UasLeg.refusal(request, policy, verdict.do === 'takeover')
     const { call } = exchange
     if (refusal !== null || call === null) {
       exchange.reply(refusal?.status ?? 500, 'server', { headers: refusal?.headers ?? [] })
@@ -144,7 +163,7 @@ export class B2buaCore {
     const live = new LiveCall(this.#world, call, request, flow.path, receivedAt)
     this.#calls.add(live)
     this.#invites.set(transaction, live)
-    if (flow.reliable) this.#flows.set(request.callId, flow)
+    this.#contacts.called(request, flow)
     const name = this.#performer.name(transaction, () => this.#invites.delete(transaction))
     this.#performer.input(() => {
       live.bridge.incoming(request, name, policy)
@@ -163,7 +182,7 @@ export class B2buaCore {
     const belongs = this.#find(request)
     if (belongs === null) return false
     const name = this.#performer.name(accept())
-    if (flow.reliable && this.#flows.has(request.callId)) this.#flows.set(request.callId, flow)
+    this.#contacts.heard(request.callId, flow)
     this.#performer.input(() => {
       if (belongs.session !== null) belongs.session.receive(request, name)
       else this.#performer.answer(name, request, 481)
@@ -253,7 +272,7 @@ export class B2buaCore {
     this.#performer.close()
     this.#calls.clear()
     this.#invites.clear()
-    this.#flows.clear()
+    this.#contacts.clear()
     this.#legs.clear()
   }
 
@@ -264,19 +283,25 @@ export class B2buaCore {
 
   #forget(call: LiveCall): void {
     this.#calls.delete(call)
-    this.#flows.delete(call.call.callId)
   }
 
   /** The dialog of ours that a REFER's Replaces names: the transferor's other call. */
-  #replaced(refer: Request): Extract<Reply, { do: 'transfer' }>['found'] {
+  #referred(refer: Request): Found | null {
     const text = replacesIn(refer)
     if (text === null) return null
-    const [callId, ...params] = text.split(';').map((part) => part.trim())
-    const tag = (name: string): string =>
-      params.find((p) => p.toLowerCase().startsWith(`${name}=`))?.slice(name.length + 1) ?? ''
+    const { callId, to, from } = readReplaces(text)
     // To and from are as the transfer target sees them; the target is us.
-    const one = this.#legs.find(callId ?? '', tag('to-tag'), tag('from-tag'))
-    const found = one ?? this.#legs.find(callId ?? '', tag('from-tag'), tag('to-tag'))
+    const found = this.#legs.find(callId, to, from) ?? this.#legs.find(callId, from, to)
     return found?.session?.confirmed ? { bridge: found.bridge, session: found.session } : null
+  }
+
+  /** RFC 3891 §3: one that is answered, or that we have begun; an answered one not for those who want none. */
+  #replaced(invite: Request): Found | number {
+    const { callId, to, from, earlyOnly } = readReplaces(invite.headers.first('replaces') ?? '')
+    const found = this.#legs.find(callId, to, from)
+    if (found === null || found.session === null || !found.session.alive) return 481
+    const { bridge, session } = found
+    if (session.confirmed) return earlyOnly ? 486 : { bridge, session }
+    return bridge.rings(session) ? { bridge, session } : 481
   }
 }

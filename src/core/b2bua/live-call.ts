@@ -1,33 +1,58 @@
 import type { Path } from '../../base/address.ts'
 import type { Clock } from '../../base/clock.ts'
 import { Bridge, type BridgeWorld } from '../../sip/b2bua/bridge.ts'
-import type { BridgeUser, Crossing, Ended, Question, Reply, Side } from '../../sip/b2bua/bridge-user.ts'
+import type {
+  BridgeUser,
+  Crossing,
+  Ended,
+  Found,
+  Question,
+  Reply,
+  Side,
+} from '../../sip/b2bua/bridge-user.ts'
 import { type Content, NOTHING, type Header, type Outcome, type RefusedBy } from '../../sip/b2bua/events.ts'
+import { contentOf } from '../../sip/b2bua/headers.ts'
+import type { DialTarget } from '../../sip/b2bua/plan.ts'
 import { UacLeg } from '../../sip/b2bua/uac-leg.ts'
 import type { UasLeg } from '../../sip/b2bua/uas-leg.ts'
 import type { Request, Response } from '../../sip/message/message.ts'
 import { parseNameAddr } from '../../sip/message/name-addr.ts'
 import type { Spine } from '../../spine/spine.ts'
+import { BranchWatch, type GatewayPort, rerouteCause } from '../branch-watch.ts'
 import { type Cause, initiatorOf, resultOf } from '../call-result.ts'
 import type { Call } from '../calls.ts'
-import { editResponse } from '../edits.ts'
-import type { CallHandlerKind, CallInfo, Decision, Job, Outcome as Decided, Router } from '../verdict.ts'
+import { editedRequest, editResponse } from '../edits.ts'
+import type {
+  CallHandlerKind,
+  CallInfo,
+  Decision,
+  DialVerdict,
+  Job,
+  Outcome as Decided,
+  Router,
+} from '../verdict.ts'
+import type { ContactWays } from './contact-ways.ts'
 import { outcomeOf, planFor, sameButTarget } from './plans.ts'
+import { replacesIn } from './replaces.ts'
 import { seenAs, split } from './seen.ts'
 import type { LegTable } from './leg-table.ts'
 
 /** A media relay, as far as calls need it once a script has put theirs through it. */
 export interface MediaRelay {
-  /** Whether it has the media of this call. */
-  has(callId: string): boolean
+  /**
+   * Whether it has the media of this call.
+   * @param branch of whom an answer must have been put through it; null: of anybody, or nobody yet
+   */
+  has(callId: string, branch: string | null): boolean
   /** @param done called once: what the other party shall see; null when the relay does not give it */
   exchange(
-    what: Crossing['what'],
     callId: string,
-    from: Side,
+    crossing: Omit<Crossing, 'content'>,
     sdp: string,
     done: (sdp: string | null) => void,
   ): void
+  /** Two parties that were being put together are, in the place of those before, or are not. */
+  paired(callId: string, pair: number, kept: boolean): void
 }
 
 /** What the live calls of a server share. */
@@ -43,8 +68,14 @@ export interface CallWorld extends BridgeWorld {
   /** Null: none is configured. */
   readonly media: MediaRelay | null
   readonly remoteOf: (leg: UacLeg) => { readonly host: string; readonly port: number } | null
-  /** The bridge and session whose dialog a Replaces names; null: none of ours. */
-  readonly replaced: (refer: Request) => Extract<Reply, { do: 'transfer' }>['found']
+  /** Where registered contacts are reached. */
+  readonly contacts: ContactWays
+  /** Null: there are none. */
+  readonly gateways: GatewayPort | null
+  /** The dialog that the Replaces of a REFER's target names; null: none of ours. */
+  readonly referred: (refer: Request) => Found | null
+  /** The dialog that the Replaces of an INVITE names; or how it is refused (RFC 3891 §3). */
+  readonly replaced: (invite: Request) => Found | number
 }
 
 const HANDLERS: Readonly<Record<Question['about'], CallHandlerKind>> = {
@@ -52,6 +83,14 @@ const HANDLERS: Readonly<Record<Question['about'], CallHandlerKind>> = {
   answer: 'answered',
   failure: 'refused',
   refer: 'refer',
+}
+
+interface LegBook {
+  readonly at: number
+  answered: boolean | null
+  setupMs: number | null
+  /** Of a leg to a gateway. */
+  readonly watch: BranchWatch | null
 }
 
 /** One call of the back-to-back user agent: its bridge, its record, and what the script says to it. */
@@ -64,10 +103,7 @@ export class LiveCall implements BridgeUser {
   readonly #path: Path
   readonly #receivedAt: number
   /** When each leg of ours began, and what came of it. */
-  readonly #legs = new Map<
-    UacLeg,
-    { readonly at: number; answered: boolean | null; setupMs: number | null }
-  >()
+  readonly #legs = new Map<UacLeg, LegBook>()
   #ringing = false
   #ended: Side | 'server' | null = null
   /** Told once that the call is answered, or why not. */
@@ -93,12 +129,18 @@ export class LiveCall implements BridgeUser {
   /** Carries out what a handler has decided about the call's next step. Throws a TypeError on bad header text. */
   carryOut(decision: Decision): void {
     const { verdict } = decision
+    if (verdict.do === 'takeover') {
+      const found = this.#w.replaced(this.#invite)
+      const content = contentOf(editedRequest(this.#invite, decision.edits))
+      if (typeof found === 'number') this.bridge.refuse({ ...NOTHING, status: found, reason: null })
+      else this.bridge.takeOver(found, content)
+    }
     if (verdict.do !== 'dial' && verdict.do !== 'answer') return
     for (const { code, reason, body, contentType } of verdict.progress) {
       const content = body === null ? null : outcomeOf(code, reason, [], body, contentType).content
       this.bridge.progress(code, reason, content, [])
     }
-    if (verdict.do === 'dial') this.bridge.dial(planFor(this.#invite, decision.edits, verdict))
+    if (verdict.do === 'dial') this.bridge.dial(planFor(this.#invite, decision.edits, verdict, this.#located))
     else {
       const { code, reason, headers, body, contentType } = verdict
       this.bridge.answer(outcomeOf(code, reason, headers, body, contentType))
@@ -125,9 +167,11 @@ export class LiveCall implements BridgeUser {
   }
 
   /** Media that a script has put through the relay stays there, whatever the parties agree on later. */
-  relay({ what, from, content }: Crossing, done: (content: Content | null) => void): void {
+  relay({ content, ...crossing }: Crossing, done: (content: Content | null) => void): void {
     const { media } = this.#w
-    if (media === null || !media.has(this.call.callId)) return done(content)
+    // Before the answer it is the script's affair whose descriptions go through the relay.
+    const through = crossing.early ? crossing.branch : null
+    if (media === null || !media.has(this.call.callId, through)) return done(content)
     // A part of a body cannot be told from the whole here: what is not plainly SDP does not pass the relay by.
     if (
       !content.fields.some(
@@ -136,10 +180,17 @@ export class LiveCall implements BridgeUser {
     ) {
       return done(null)
     }
-    return media.exchange(what, this.call.callId, from, content.body, (sdp) =>
+    return media.exchange(this.call.callId, crossing, content.body, (sdp) =>
       this.#w.input(() => done(sdp === null ? null : { ...content, body: sdp })),
     )
   }
+
+  onPaired(pair: number, kept: boolean): void {
+    this.#w.media?.paired(this.call.callId, pair, kept)
+  }
+
+  readonly #located = (targets: DialVerdict['targets']): readonly DialTarget[] =>
+    this.#w.contacts.locate(targets, this.call.ruri)
 
   newCallId(): string {
     return this.#w.newCallId()
@@ -149,19 +200,39 @@ export class LiveCall implements BridgeUser {
     this.#w.legs.add(leg, this.call.callId, this.call.ruri)
     if (leg.callId !== this.call.callId) this.call.legs = [...this.call.legs, leg.callId]
     if (leg instanceof UacLeg && leg.calling) {
-      this.#legs.set(leg, { at: this.#w.clock.now(), answered: null, setupMs: null })
+      this.#w.contacts.begin(leg)
+      const { clock, gateways } = this.#w
+      const { gateway } = leg.target
+      const watch = gateway == null || gateways === null ? null : new BranchWatch(gateways, gateway, clock)
+      this.#legs.set(leg, { at: clock.now(), answered: null, setupMs: null, watch })
     }
   }
 
-  onLegDecided(leg: UacLeg, answered: boolean): void {
+  onLegDecided(leg: UacLeg, by: RefusedBy | null, status: number): void {
     const known = this.#legs.get(leg)
     if (known === undefined || known.answered !== null) return
+    // Given up: that says nothing of the gateway, and its leg has not been decided.
+    if (by === 'cancelled') return known.watch?.failed('cancelled')
+    const answered = by === null
     known.answered = answered
+    if (by === null || by === 'peer') known.watch?.received(status)
+    else if (by === 'no-answer') known.watch?.unanswered()
+    else known.watch?.failed(by)
     known.setupMs = answered ? this.#w.clock.now() - known.at : null
   }
 
   onLegOver(leg: UasLeg | UacLeg): void {
     this.#w.legs.remove(leg)
+    this.#w.contacts.end(leg.callId)
+    this.#tellLeg(leg)
+  }
+
+  /** Another call has it from now on: what became of it here is told. */
+  onLegMoved(leg: UasLeg | UacLeg): void {
+    this.#tellLeg(leg)
+  }
+
+  #tellLeg(leg: UasLeg | UacLeg): void {
     if (!(leg instanceof UacLeg)) return
     const known = this.#legs.get(leg)
     this.#legs.delete(leg)
@@ -171,9 +242,15 @@ export class LiveCall implements BridgeUser {
     legEnded.publish({ result, setupMs: known.setupMs })
   }
 
-  onRinging(_leg: UacLeg): void {
+  onRinging(leg: UacLeg, status: number): void {
     this.#ringing = true
     this.call.ringing = true
+    this.#legs.get(leg)?.watch?.received(status)
+  }
+
+  movesOn(gateway: string, by: RefusedBy, status: number): boolean {
+    const local = by === 'transport' || by === 'unroutable' ? by : null
+    return this.#w.gateways?.movesOn(gateway, rerouteCause(status, local)) ?? true
   }
 
   onAnswered(leg: UacLeg | null, outcome: Outcome): void {
@@ -286,7 +363,7 @@ export class LiveCall implements BridgeUser {
       case 'hangup':
         return { do: 'refuse', outcome: { ...NOTHING, status: 603, reason: null } }
       case 'dial':
-        return { do: 'dial', plan: planFor(this.#invite, edits, verdict) }
+        return { do: 'dial', plan: planFor(this.#invite, edits, verdict, this.#located) }
       default: {
         const crossed = seenAs(
           this.#invite,
@@ -312,10 +389,12 @@ export class LiveCall implements BridgeUser {
     const info = this.#info(null, refer)
     const uri = verdict.target ?? info.referTo
     if (uri === null) return refuse(400, 'No Refer-To')
-    const found = verdict.target === null ? this.#w.replaced(refer) : null
+    const found = verdict.target === null ? this.#w.referred(refer) : null
     const replaces = found === null && verdict.target === null ? replacesIn(refer) : null
     const headers: Header[] = replaces === null ? [] : [['Replaces', replaces]]
-    return { do: 'transfer', plan: sameButTarget(this.#invite, uri, verdict.nextHop, headers), found }
+    const { nextHop, contact = null } = verdict
+    const targets = this.#located([{ uri, nextHop, contact }])
+    return { do: 'transfer', plan: sameButTarget(this.#invite, uri, targets, headers), found }
   }
 }
 
@@ -326,18 +405,6 @@ const CAUSES: Readonly<Record<RefusedBy, Cause>> = {
   unroutable: 'server',
   'no-answer': 'no-answer',
   cancelled: 'server',
-}
-
-/** The Replaces that a Refer-To asks to be put into the new INVITE (RFC 3891 §3), unescaped; null: none. */
-export function replacesIn(refer: Request): string | null {
-  const target = parseNameAddr(refer.headers.first('refer-to') ?? '')
-  const escaped = target.ok ? /[?&]replaces=([^&]*)/i.exec(target.value.uri)?.[1] : undefined
-  if (escaped === undefined) return null
-  try {
-    return decodeURIComponent(escaped)
-  } catch {
-    return null
-  }
 }
 
 /** Whose response it is. */

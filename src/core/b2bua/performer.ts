@@ -1,25 +1,19 @@
-import { formatAddress, type Protocol } from '../../base/address.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
-import type { Identifiers } from '../../base/identifiers.ts'
 import type { Actor, Effect, TimerName } from '../../sip/b2bua/events.ts'
 import { TARGET_REFRESH } from '../../sip/dialog/dialog.ts'
 import { buildResponse } from '../../sip/message/build.ts'
 import type { Request, Response } from '../../sip/message/message.ts'
 import type { Spine } from '../../spine/spine.ts'
-import type { ClientTransaction, ServerTransaction, TransactionLayer } from '../../stack/transaction-layer.ts'
-import type { Flow, SentBy, Target, Toward, TransportPort } from '../../stack/transport.ts'
-import { fits, needsItsConnection } from '../connection-only.ts'
-import { locate, type Resolver } from '../target.ts'
+import type { ClientTransaction, ClientUser, ServerTransaction } from '../../stack/transaction-layer.ts'
+import type { Flow, TransportPort } from '../../stack/transport.ts'
+import { Failover } from '../failover.ts'
+import type { Egress } from './egress.ts'
 
 export interface PerformerOptions {
   readonly clock: Clock
-  readonly identifiers: Identifiers
   readonly spine: Spine
   readonly transport: TransportPort
-  readonly layer: () => Pick<TransactionLayer, 'request'>
-  readonly resolver: Resolver
-  /** The connection that a request of this Call-ID to this URI has to take; undefined: find a way by the URI. */
-  readonly flowFor: (uri: string, callId: string) => Flow | undefined
+  readonly egress: Egress
   /** 0 … 1. */
   readonly chance: () => number
 }
@@ -42,8 +36,6 @@ export class Performer {
   readonly #servers = new Map<number, ServerTransaction>()
   /** Of each server transaction what was sent last: the same again is a repetition. */
   readonly #said = new Map<number, Response>()
-  /** As text, by the listener they are of. */
-  readonly #names = new WeakMap<SentBy, string>()
   #lastServer = 0
   #running = false
   #closed = false
@@ -101,6 +93,9 @@ export class Performer {
     this.#closed = true
     for (const timer of this.#timers.values()) timer.cancel()
     this.#timers.clear()
+    for (const { transaction } of this.#clients.values()) {
+      if (transaction instanceof Failover) transaction.drop()
+    }
     this.#clients.clear()
     this.#servers.clear()
     this.#said.clear()
@@ -151,18 +146,17 @@ export class Performer {
     const key = `${by.id} ${ref}`
     const client: Client = { transaction: null, cancelled: false }
     this.#clients.set(key, client)
-    this.#find(nextHop, request.callId, (target) => {
+    this.#o.egress.find(nextHop, request.callId, (targets) => {
       if (this.#closed) return
-      if (client.cancelled || typeof target === 'number') {
+      if (client.cancelled || typeof targets === 'number') {
         this.#clients.delete(key)
         this.input(() => {
           if (client.cancelled) by.onTransactionOver(ref)
-          else by.onFailed(ref, 'unroutable', typeof target === 'number' ? target : 404)
+          else by.onFailed(ref, 'unroutable', typeof targets === 'number' ? targets : 404)
         })
         return
       }
-      this.#stamp(request, target)
-      client.transaction = this.#o.layer().request(request, target, {
+      const user: ClientUser = {
         onResponse: (response) => this.input(() => by.onResponse(ref, response)),
         onEnd: (reason) => {
           this.#clients.delete(key)
@@ -171,16 +165,19 @@ export class Performer {
             else by.onFailed(ref, reason, 0)
           })
         },
-      })
+      }
+      client.transaction = this.#o.egress.send(request, targets, user, () => !client.cancelled)
     })
   }
 
   /** No transaction: straight to the transport (§13.2.2.4). */
   #ack(ack: Request, nextHop: string): void {
-    this.#find(nextHop, ack.callId, (target) => {
-      if (typeof target === 'number' || this.#closed) return
-      if (!ack.headers.has('via')) this.#stamp(ack, target)
-      this.#o.transport.reach(target, (flow) => void flow?.send(ack))
+    const { egress, transport } = this.#o
+    egress.find(nextHop, ack.callId, (targets) => {
+      const [target] = typeof targets === 'number' ? [] : targets
+      if (target === undefined || this.#closed) return
+      if (!ack.headers.has('via')) egress.stamp(ack, target)
+      transport.reach(target, (flow) => void flow?.send(ack))
     })
   }
 
@@ -195,46 +192,9 @@ export class Performer {
     const { status } = response
     if (status > 100 && status < 300 && TARGET_REFRESH.has(method) && !response.headers.has('contact')) {
       const { protocol, local, remote } = transaction.flow.path
-      response.headers.append('Contact', this.#contact(protocol, { host: remote.host, local }))
+      response.headers.append('Contact', this.#o.egress.contact(protocol, { host: remote.host, local }))
     }
     transaction.respond(response)
-  }
-
-  #stamp(request: Request, { protocol, host, flow, local }: Target): void {
-    const own = flow?.path.local ?? local
-    const toward = { host, ...(own === undefined ? {} : { local: own }) }
-    const branch = this.#o.identifiers.branch()
-    if (TARGET_REFRESH.has(request.method)) request.headers.append('Contact', this.#contact(protocol, toward))
-    const name = this.#name(protocol, toward)
-    request.headers.prepend('Via', `SIP/2.0/${protocol.toUpperCase()} ${name};branch=${branch}`)
-  }
-
-  /** Our Contact towards a peer. It says nothing of the other leg. */
-  #contact(protocol: Protocol, toward: Toward): string {
-    const transport = protocol === 'udp' ? '' : `;transport=${protocol}`
-    return `<sip:${this.#name(protocol, toward)}${transport}>`
-  }
-
-  #find(hop: string, callId: string, then: (target: Target | number) => void): void {
-    const flow = this.#o.flowFor(hop, callId)
-    if (flow !== undefined && !flow.closed && fits(hop, flow)) {
-      const { protocol, remote } = flow.path
-      then({ protocol, host: remote.host, port: remote.port, flow })
-      return
-    }
-    // There is nobody listening where it could be called back.
-    if (needsItsConnection(hop)) return then(480)
-    locate(hop, this.#o.resolver, (located) => then(located.ok ? located.target : located.status))
-  }
-
-  /** What we are called there. */
-  #name(protocol: Protocol, toward: Toward): string {
-    const at = this.#o.transport.sentBy(protocol, toward)
-    const known = this.#names.get(at)
-    if (known !== undefined) return known
-    const text = formatAddress(at)
-    this.#names.set(at, text)
-    return text
   }
 
   /** A fault of ours is told, and costs what was being done, not the calls beside it. */

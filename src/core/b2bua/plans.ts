@@ -1,6 +1,6 @@
 import type { Header, Outcome } from '../../sip/b2bua/events.ts'
 import { contentOf, crossing, payloadOf } from '../../sip/b2bua/headers.ts'
-import type { DialPlan } from '../../sip/b2bua/plan.ts'
+import type { DialPlan, DialTarget } from '../../sip/b2bua/plan.ts'
 import { DEFAULT_TIMER } from '../../sip/dialog/session-timer.ts'
 import { HeaderFields } from '../../sip/message/header-fields.ts'
 import { Request } from '../../sip/message/message.ts'
@@ -13,7 +13,12 @@ import type { DialVerdict, Edit } from '../verdict.ts'
  * The callee's INVITE, from the caller's: what crosses by the policy, and then what the script has changed.
  * Throws a TypeError when an edit is no header text.
  */
-export function planFor(invite: Request, edits: readonly Edit[], verdict: DialVerdict): DialPlan {
+export function planFor(
+  invite: Request,
+  edits: readonly Edit[],
+  verdict: DialVerdict,
+  located: (targets: DialVerdict['targets']) => readonly DialTarget[],
+): DialPlan {
   const { content, headers } = payloadOf(invite)
   const fields = new HeaderFields()
   fields.append('From', invite.headers.first('from') ?? '')
@@ -22,7 +27,7 @@ export function planFor(invite: Request, edits: readonly Edit[], verdict: DialVe
   for (const [name, value] of content?.fields ?? []) fields.append(name, value)
   const edited = editedRequest(new Request('INVITE', invite.uri, fields, invite.body), edits)
   return {
-    targets: verdict.targets,
+    targets: located(verdict.targets),
     strategy: verdict.strategy,
     rerouteOn: verdict.rerouteOn === null ? null : new Set(verdict.rerouteOn),
     timeoutMs: verdict.timeoutMs,
@@ -41,11 +46,11 @@ export function planFor(invite: Request, edits: readonly Edit[], verdict: DialVe
 export function sameButTarget(
   invite: Request,
   uri: string,
-  nextHop: string | null,
+  targets: readonly DialTarget[],
   headers: readonly Header[],
 ): DialPlan {
   return {
-    targets: [{ uri, nextHop }],
+    targets,
     strategy: 'parallel',
     rerouteOn: null,
     timeoutMs: 60_000,

@@ -9,7 +9,7 @@ import { services } from './services.ts'
 import { encodeText } from './text.ts'
 import type { Verdict } from './verdict.ts'
 
-/** Decides an INVITE: `call.dial()`, `fork()`, `answer()`, `reject()`, or `proxy()`. */
+/** Decides an INVITE: `call.dial()`, `fork()`, `answer()`, `reject()`, `acceptReplaces()`, or `proxy()`. */
 export type InviteHandler = (call: IncomingCall) => Verdict | Promise<Verdict>
 /** Decides a callee's response: `reply.relay()`, `call.reject()`, `call.terminate()`; an early one also `reply.drop()`. */
 export type CallReplyHandler = (call: DialedCall, reply: Reply) => Verdict | Promise<Verdict>

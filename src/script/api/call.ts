@@ -11,6 +11,7 @@ import { headerName, headerValue, reasonText, show, target } from './checks.ts'
 import type { Contact } from './contact.ts'
 import { bodyText, MessageView } from './message-view.ts'
 import { asciiJson, spentEdits, type Received } from './request.ts'
+import { Destination } from './destination.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
 import { Verdict } from './verdict.ts'
@@ -30,7 +31,10 @@ export interface DialOptions {
 export interface CallForkOptions extends DialOptions {
   /** `parallel` (unless told): all at once, the first answer wins. `sequential`: one after another. */
   readonly strategy?: 'parallel' | 'sequential'
-  /** In sequence: the statuses that make us try the next. Unless told, every one below 600; 408 is no answer in time. */
+  /**
+   * In sequence: the statuses that make us try the next; 408 is no answer in time. Unless told, after a gateway's destination
+   * what its group's `reroute_causes` name, and after any other every one below 600.
+   */
   readonly rerouteOn?: readonly number[]
 }
 
@@ -116,6 +120,14 @@ export class ScriptCall extends MessageView {
   /** In `onRefer`: to whom the other party is to be put through. */
   get referTo(): string | undefined {
     return this.#info.referTo === null ? undefined : decodeText(this.#info.referTo)
+  }
+
+  /**
+   * In `onInvite`: the INVITE asks to take the place of a party of another call of ours (RFC 3891), the last step of a transfer or
+   * a pickup. `acceptReplaces()` lets it; whoever is let takes somebody's call, so know who it is first.
+   */
+  get replaces(): boolean {
+    return this.#info.referTo === null && this.#info.replaces
   }
 
   /** In `onRefer`: the transferor has talked to the target (an attended transfer, RFC 3891). */
@@ -205,10 +217,9 @@ export class ScriptCall extends MessageView {
   }
 
   /**
-   * With what the callees' challenges (401, 407) of the INVITE are answered, by digest (RFC 3261 §22.2). Without it a challenge
-   * is a refusal. Requests within the call are never signed: a callee that asks in a BYE or re-INVITE learns nothing.
-   * @param options `realm`: the only one that is answered. Name it where a carrier forwards your calls: whoever is called
-   *   behind it may ask as well, and an answer tells them the user and a digest to guess the password by
+   * With what the challenges (401, 407) of those who are dialled are answered, by digest (RFC 3261 §22.2): of the INVITE, and of
+   * later requests on its leg when the same realm asks. They go to nobody else. Without it a challenge is a refusal.
+   * @param options.realm the only realm that gets them; unless told, whichever the INVITE is challenged for
    */
   setCredentials(user: string, password: string, { realm }: { readonly realm?: string } = {}): void {
     if (typeof user !== 'string' || user === '' || typeof password !== 'string') {
@@ -234,13 +245,20 @@ export class ScriptCall extends MessageView {
 
   // ── Verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Call somebody in the caller's name, on a leg of its own. @param uri the Request-URI of the callee's INVITE */
-  dial(uri: string | Contact, options: DialOptions = {}): Verdict {
+  /**
+   * Call somebody in the caller's name, on a leg of its own.
+   * @param uri the Request-URI of the callee's INVITE; a contact is reached as it registered; a gateway's destination gets the
+   * user that was called, at its own host
+   */
+  dial(uri: string | Contact | Destination, options: DialOptions = {}): Verdict {
     return this.fork([uri], options)
   }
 
-  /** Call several, at once or one after another. The first that answers has the call; the others are cancelled. */
-  fork(targets: readonly (string | Contact)[], options: CallForkOptions = {}): Verdict {
+  /**
+   * Call several, at once or one after another. The first that answers has the call; the others are cancelled. With
+   * `await gateway.list('carriers')` and `strategy: 'sequential'` it is failover over a group of gateways.
+   */
+  fork(targets: readonly (string | Contact | Destination)[], options: CallForkOptions = {}): Verdict {
     if (!Array.isArray(targets) || targets.length === 0) {
       throw new ScriptError('fork needs at least one target: reject(404) or reject(480) when there is none')
     }
@@ -256,10 +274,7 @@ export class ScriptCall extends MessageView {
     const hop = nextHop === undefined ? null : target(nextHop, 'nextHop')
     return new Verdict({
       do: 'dial',
-      targets: targets.map((t: string | Contact) => ({
-        uri: target(typeof t === 'string' ? t : t.uri, 'dial'),
-        nextHop: hop,
-      })),
+      targets: targets.map((t: string | Contact | Destination) => this.#dialled(t, hop)),
       strategy,
       timeoutMs: timeout === 0 ? null : timeout * 1000,
       rerouteOn: rerouteOn === undefined ? null : [...rerouteOn],
@@ -306,6 +321,15 @@ export class ScriptCall extends MessageView {
     return new Verdict({ do: 'hangup' })
   }
 
+  /**
+   * Let the caller take the place that its Replaces names: whom the replaced party talks to is put through to the caller, and the
+   * replaced party is hung up. The place of a callee that rings: the call is picked up. `rtpengine.offer(call)` before it puts
+   * the media of the two through rtpengine. When there is no such call of ours, the caller gets 481.
+   */
+  acceptReplaces(): Verdict {
+    return new Verdict({ do: 'takeover' })
+  }
+
   /** Leave the INVITE to `proxy.onRequest`: SIPhon is a proxy in this call, with what was changed here. */
   proxy(): Verdict {
     return new Verdict({ do: 'proxy' })
@@ -314,13 +338,15 @@ export class ScriptCall extends MessageView {
   /**
    * Put the other party through: it stays in the call, the transferor is told and hung up. When the REFER names another call of
    * the transferor's that goes through us, its two parties are connected directly; else somebody new is called.
-   * @param to whom to call instead of what the REFER says
+   * @param to whom to call instead of what the REFER says; a contact of `registrar.lookup` is reached as it registered
    */
-  acceptRefer(to?: string, { nextHop }: Pick<DialOptions, 'nextHop'> = {}): Verdict {
+  acceptRefer(to?: string | Contact, { nextHop }: Pick<DialOptions, 'nextHop'> = {}): Verdict {
+    const uri = typeof to === 'object' ? to.uri : to
     return new Verdict({
       do: 'transfer',
-      target: to === undefined ? null : target(to, 'acceptRefer'),
+      target: uri === undefined ? null : target(uri, 'acceptRefer'),
       nextHop: nextHop === undefined ? null : target(nextHop, 'nextHop'),
+      ...(typeof to === 'object' ? { contact: to.reference } : {}),
     })
   }
 
@@ -356,6 +382,25 @@ export class ScriptCall extends MessageView {
       cdr: this.#cdr === null ? null : asciiJson(this.#cdr),
       authUser: user === undefined ? null : encodeText(user),
     }
+  }
+
+  #dialled(to: string | Contact | Destination, hop: string | null): DialVerdict['targets'][number] {
+    if (typeof to === 'string') return { uri: target(to, 'dial'), nextHop: hop }
+    const route = Destination.routeOf(to)
+    if (route !== undefined) {
+      return { uri: this.#calledAt(to.uri), nextHop: hop ?? route.hop, gateway: route.key }
+    }
+    const { uri, reference } = to as Contact
+    return { uri: target(uri, 'dial'), nextHop: hop, contact: reference }
+  }
+
+  /** Who was called, at a gateway: not our own host, which would mean nothing there. */
+  #calledAt(gateway: string): string {
+    const [called, there] = [parseUri(this.#invite.uri), parseUri(target(gateway, 'dial'))]
+    if (!there.ok || !isSipUri(there.value)) return target(gateway, 'dial')
+    const number = /^tel:([^;]+)/i.exec(this.#invite.uri)?.[1] ?? null
+    const user = called.ok && isSipUri(called.value) ? called.value.user : number
+    return formatUri({ ...there.value, user })
   }
 
   #ownEdits(): readonly Edit[] {
@@ -420,6 +465,7 @@ type Verbs =
   | 'progress'
   | 'terminate'
   | 'proxy'
+  | 'acceptReplaces'
   | 'acceptRefer'
   | 'rejectRefer'
   | 'sessionTimer'

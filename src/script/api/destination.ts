@@ -3,7 +3,8 @@ import { decodeText } from './text.ts'
 
 /**
  * A gateway of a group, as it was when the script asked for it. Given to `request.relay` or `request.fork` it becomes the next
- * hop, and the Request-URI stays as it is, host and all. Only `gateway` makes them.
+ * hop, and the Request-URI stays as it is, host and all; given to `call.dial` or `call.fork`, the Request-URI gets its host.
+ * Only `gateway` makes them.
  */
 export class Destination {
   readonly #view: DestinationView

@@ -103,6 +103,16 @@ export class DigestClient {
     return learned ? this.sign(request) : null
   }
 
+  /** Whether it asks for credentials of a realm that has had ours before. */
+  knows(response: Response): boolean {
+    for (const kind of ['www', 'proxy'] as const) {
+      for (const realm of this.#asked(response, kind).keys()) {
+        if (this.#sessions.has(keyOf('www', realm)) || this.#sessions.has(keyOf('proxy', realm))) return true
+      }
+    }
+    return false
+  }
+
   /** What was refused with its nonce is refused again, unless that nonce had only grown old. */
   #worthwhile({ fields }: Offer, carried: string | null, tries: number): boolean {
     if (carried === null) return true

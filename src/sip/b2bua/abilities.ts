@@ -4,21 +4,25 @@ import type { Header } from './events.ts'
 
 /** What a leg of ours says it can do, whatever the other leg's peer can: each leg is a user agent of its own. */
 export const ALLOW = 'INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, MESSAGE, NOTIFY, REFER, OPTIONS'
-const SUPPORTED = '100rel, timer'
-const KNOWN = new Set(SUPPORTED.split(', '))
+const SUPPORTED = '100rel, timer, replaces'
+const KNOWN = new Set(['100rel', 'timer'])
 
 export function addAbilities(headers: HeaderFields, supported = SUPPORTED): void {
   headers.append('Allow', ALLOW)
   if (supported !== '') headers.append('Supported', supported)
 }
 
-/** What the request requires and we do not know, for the 420 (§8.2.2.3); null when there is nothing. */
-export function unsupported(request: Request): Header | null {
+/**
+ * What the request requires and we do not know, for the 420 (§8.2.2.3); null when there is nothing.
+ * @param takesOver its Replaces is minded
+ */
+export function unsupported(request: Request, takesOver = false): Header | null {
   const unknown = request.headers
     .all('require')
     .flatMap((value) => value.split(','))
     .map((option) => option.trim())
     .filter((option) => option !== '' && !KNOWN.has(option.toLowerCase()))
+    .filter((option) => !takesOver || option.toLowerCase() !== 'replaces')
   return unknown.length === 0 ? null : ['Unsupported', unknown.join(', ')]
 }
 

@@ -1,5 +1,5 @@
 import type { Dialog, Outgoing } from '../dialog/dialog.ts'
-import type { Content, Out } from './events.ts'
+import type { Content, Header, Out } from './events.ts'
 import { put } from './headers.ts'
 
 /**
@@ -11,6 +11,8 @@ export class Acknowledgements {
   readonly #out: Out
   /** CSeq number of the INVITE whose 2xx waits for its ACK. */
   #waiting: number | null = null
+  /** Of that INVITE (§22.1: its ACK has the same). */
+  #credentials: readonly Header[] = []
   /** The last two: one 2xx may be repeated while the next INVITE is answered. */
   #sent: readonly { readonly seq: number; readonly ack: Outgoing }[] = []
 
@@ -25,10 +27,13 @@ export class Acknowledgements {
   }
 
   /** The 2xx of this INVITE came, for the first time or again. */
-  received(seq: number): void {
+  received(seq: number, credentials: readonly Header[] = []): void {
     const known = this.#sent.find((one) => one.seq === seq)
     if (known !== undefined) this.#out({ do: 'ack', ...known.ack })
-    else this.#waiting = seq
+    else {
+      this.#waiting = seq
+      this.#credentials = credentials
+    }
   }
 
   send(content: Content | null): void {
@@ -36,7 +41,7 @@ export class Acknowledgements {
     if (seq === null) return
     this.#waiting = null
     const ack = this.#dialog.ack(seq)
-    put(ack.request, content, [])
+    put(ack.request, content, this.#credentials)
     this.#sent = [...this.#sent.slice(-1), { seq, ack }]
     this.#out({ do: 'ack', ...ack })
   }

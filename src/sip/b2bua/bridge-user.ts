@@ -41,11 +41,17 @@ export interface Ended {
   readonly headers: readonly Header[]
 }
 
-/** A session description on its way to the other party of an answered call. */
+/** A session description on its way to the other party, after the first offer and answer. */
 export interface Crossing {
   readonly what: 'offer' | 'answer'
   readonly from: Side
   readonly content: Content
+  /** Which two parties these are: 0 the caller and who answered, another number since somebody has taken a place. */
+  readonly pair: number
+  /** The callee's leg, by our tag on it: until the answer there may be several. */
+  readonly branch: string
+  /** The call has not been answered. */
+  readonly early: boolean
 }
 
 /** Whose call it is: keeps the books, asks the script, runs what `out` says. */
@@ -58,14 +64,23 @@ export interface BridgeUser {
    * with null when the relay could not be had.
    */
   relay(crossing: Crossing, done: (content: Content | null) => void): void
+  /** Two parties that were being put together are (`kept`), in the place of the pair before, or are not. */
+  onPaired(pair: number, kept: boolean): void
   newCallId(): string
   /** A leg begins; it is found by its Call-ID from now on, until `onLegOver`. */
   onLeg(leg: UasLeg | UacLeg): void
   onLegOver(leg: UasLeg | UacLeg): void
-  /** A callee's leg got its first 2xx, or a refusal. One that was given up gets neither. */
-  onLegDecided(leg: UacLeg, answered: boolean): void
+  /** It is part of another call from now on. */
+  onLegMoved(leg: UasLeg | UacLeg): void
+  /**
+   * A callee's leg got its first 2xx, or a refusal, or was given up.
+   * @param by null: an answer
+   */
+  onLegDecided(leg: UacLeg, by: RefusedBy | null, status: number): void
   /** It rings at a callee. */
-  onRinging(leg: UacLeg): void
+  onRinging(leg: UacLeg, status: number): void
+  /** Whether the next in sequence is tried after this failure of a gateway. */
+  movesOn(gateway: string, by: RefusedBy, status: number): boolean
   /** The caller is told that the call is answered; `leg`: by whom, null: by us. */
   onAnswered(leg: UacLeg | null, outcome: Outcome): void
   /** The caller got a refusal. `by` null: it was ours. `meant`: the callee's own status. */

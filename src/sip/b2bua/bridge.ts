@@ -13,11 +13,13 @@ import {
   type RefusedBy,
 } from './events.ts'
 import { crossing, type HeaderPolicy } from './headers.ts'
-import type { Credentials, DialPlan } from './plan.ts'
+import { type Credentials, type DialPlan, relayed } from './plan.ts'
 import { join, Referral } from './referral.ts'
 import type { Session } from './session.ts'
 import type { Ask } from './session-user.ts'
-import { UacLeg, type LegProgress, type Signer, type UacUser } from './uac-leg.ts'
+import type { Signer } from './signer.ts'
+import { takeOver } from './takeover.ts'
+import { UacLeg, type LegProgress, type UacUser } from './uac-leg.ts'
 import { UasLeg, type UasUser } from './uas-leg.ts'
 
 /** What all bridges of a server share. */
@@ -50,8 +52,9 @@ export class Bridge implements UasUser, UacUser {
   #state: 'calling' | 'answered' | 'over' = 'calling'
   #policy: HeaderPolicy = 'transparent'
   #finished = false
-  /** A transfer has put somebody in whom a media relay does not know. */
-  #replaced = false
+  /** Of the two who talk; and the last that was tried. */
+  #pair = 0
+  #pairs = 0
 
   constructor(world: BridgeWorld, user: BridgeUser) {
     this.world = world
@@ -160,8 +163,7 @@ export class Bridge implements UasUser, UacUser {
       localTag: newTag(),
       from: plan.from,
       to: plan.to,
-      uri: target.uri,
-      nextHop: target.nextHop,
+      target,
       content: plan.content,
       headers: plan.headers,
       maxForwards: plan.maxForwards,
@@ -210,8 +212,8 @@ export class Bridge implements UasUser, UacUser {
       return
     }
     const method = ask.method === 'UPDATE' ? 'UPDATE' : 'INVITE'
-    this.#relay('offer', session, ask.content, (offer, relayed) => {
-      if (!relayed) session.answer(ask, { status: 488, reason: null, ...NOTHING })
+    this.relay('offer', session, peer, ask.content, (offer, ok) => {
+      if (!ok) session.answer(ask, { status: 488, reason: null, ...NOTHING })
       // The one who asked may have hung up meanwhile: then nobody is asked.
       else if (!ask.settled)
         peer.modify(method, offer, this.crossing(ask.headers), (o) => this.#modified(session, peer, ask, o))
@@ -221,9 +223,8 @@ export class Bridge implements UasUser, UacUser {
   /** The other party has taken the offer, made one where it was asked to, or refused. */
   #modified(session: Session, peer: Session, ask: Ask, outcome: Outcome): void {
     const content = outcome.status < 300 ? outcome.content : null
-    this.#relay(ask.content === null ? 'offer' : 'answer', peer, content, (relayed, ok) => {
-      if (ok)
-        session.answer(ask, this.#crossed(content === null ? outcome : { ...outcome, content: relayed }))
+    this.relay(ask.content === null ? 'offer' : 'answer', peer, session, content, (said, ok) => {
+      if (ok) session.answer(ask, this.crossed(content === null ? outcome : { ...outcome, content: said }))
       else {
         if (ask.content === null) peer.ack(null)
         session.answer(ask, { status: 488, reason: null, ...NOTHING })
@@ -233,21 +234,45 @@ export class Bridge implements UasUser, UacUser {
 
   onAcked(session: Session, content: Content | null): void {
     const peer = this.peerOf(session)
-    if (peer !== null) this.#relay('answer', session, content, (relayed) => peer.ack(relayed))
+    if (peer !== null) this.relay('answer', session, peer, content, (said) => peer.ack(said))
   }
 
-  /** What `session` says of its media, as the other party shall see it. */
-  #relay(
+  /**
+   * What `session` says of its media, as `peer` shall see it: by the script and what it has put between them.
+   * @param how of two who are being put together
+   */
+  relay(
     what: Crossing['what'],
     session: Session,
+    peer: Session,
     content: Content | null,
     done: (content: Content | null, ok: boolean) => void,
+    { pair, from, early }: Pick<Crossing, 'pair' | 'from' | 'early'> = {
+      pair: this.#pair,
+      from: this.#placeOf(session),
+      early: this.#state === 'calling',
+    },
   ): void {
-    if (content === null || this.#state !== 'answered' || this.#replaced) done(content, true)
-    else
-      this.user.relay({ what, from: this.sideOf(session), content }, (relayed) =>
-        done(relayed, relayed !== null),
-      )
+    if (content === null) return done(null, true)
+    const branch = (from === 'caller' ? peer : session).dialog.localTag
+    this.user.relay({ what, from, content, pair, branch, early }, (said) => done(said, said !== null))
+  }
+
+  /** Before the answer, too. */
+  #placeOf(session: Session): Side {
+    const known = this.#sides.get(session)
+    return known ?? (this.#caller?.find(session.dialog.localTag) === session ? 'caller' : 'callee')
+  }
+
+  /** Two parties are about to be put together: a number for them. */
+  newPair(): number {
+    return ++this.#pairs
+  }
+
+  /** They are, or are not. */
+  paired(pair: number, kept: boolean): void {
+    if (kept) this.#pair = pair
+    this.user.onPaired(pair, kept)
   }
 
   onPrack(session: Session, ask: Ask): void {
@@ -266,7 +291,7 @@ export class Bridge implements UasUser, UacUser {
       return
     }
     peer.send(ask.method, ask.content, [...this.crossing(ask.headers), ...eventOf(ask)], (o) =>
-      session.answer(ask, this.#crossed(o)),
+      session.answer(ask, this.crossed(o)),
     )
   }
 
@@ -328,14 +353,18 @@ export class Bridge implements UasUser, UacUser {
   }
 
   onAnswered(leg: UacLeg, session: Session, outcome: Outcome): void {
-    this.user.onLegDecided(leg, true)
+    this.user.onLegDecided(leg, null, outcome.status)
     if (this.#calling === null) leg.hangup([])
     else this.#calling.answered(leg, session, outcome)
   }
 
   onRefused(leg: UacLeg, by: RefusedBy, outcome: Outcome): void {
-    this.user.onLegDecided(leg, false)
+    this.user.onLegDecided(leg, by, outcome.status)
     this.#calling?.refused(leg, by, outcome)
+  }
+
+  onGivenUp(leg: UacLeg): void {
+    this.user.onLegDecided(leg, 'cancelled', 487)
   }
 
   onLegOver(leg: UasLeg | UacLeg): void {
@@ -360,9 +389,10 @@ export class Bridge implements UasUser, UacUser {
 
   /** After an answer: somebody new is called, and put through to this session. */
   connect(session: Session, plan: DialPlan, done: (outcome: Outcome) => void): void {
-    join(this, session, plan, (outcome, newcomer) => {
+    const place = this.sideOf(session) === 'caller' ? 'callee' : 'caller'
+    join(this, session, place, plan, (outcome, newcomer) => {
       if (newcomer !== null) {
-        this.#sides.set(newcomer, this.sideOf(session) === 'caller' ? 'callee' : 'caller')
+        this.#sides.set(newcomer, place)
         this.link(session, newcomer)
       }
       done(outcome)
@@ -388,22 +418,70 @@ export class Bridge implements UasUser, UacUser {
 
   /** The transferor leaves, the newcomer takes its place. */
   replace(transferor: Session, newcomer: Session, remaining: Session): void {
-    this.#replaced = true
     this.#sides.set(newcomer, this.sideOf(transferor))
     this.#peers.delete(transferor)
     this.link(newcomer, remaining)
   }
 
-  /** Somebody's leg of another call of ours becomes part of this one. */
-  adopt({ bridge, session }: Found, newcomer: Session): void {
+  /** Somebody's leg of another call of ours becomes part of this one, and the other call ends. */
+  adopt({ bridge, session }: Found, newcomer: Session, by: EndedBy = 'peer'): UasLeg | UacLeg | null {
+    const side = bridge.sideOf(session)
     const leg = bridge.#release(newcomer)
-    if (leg === null) return
+    if (leg === null) return null
     leg.user = this
     this.#legs.add(leg)
     this.user.onLeg(leg)
     bridge.#end([])
-    bridge.user.onEnded({ by: 'peer', side: bridge.sideOf(session), headers: [] })
+    bridge.user.onEnded({ by, side, headers: [] })
     bridge.#settle()
+    return leg
+  }
+
+  // ── Replaces (RFC 3891) ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The caller comes in the place of somebody in another call. */
+  takeOver(found: Found, content: Content | null): void {
+    takeOver(this, found, content)
+  }
+
+  /** What the callees have been offered. */
+  get offered(): Content | null {
+    return this.#calling?.offer ?? null
+  }
+
+  /** Whether it is the dialog of a callee that rings. */
+  rings(session: Session): boolean {
+    return this.#state === 'calling' && this.#caller?.open === true && this.#calling?.has(session) === true
+  }
+
+  /** The caller has taken a place in another call: whom it found there is with it from now on. */
+  meet(remaining: Session, found: Found, outcome: Outcome): void {
+    const caller = this.#caller
+    if (caller === null) return
+    this.#state = 'answered'
+    const leg = this.adopt(found, remaining, 'us')
+    const own = caller.branch('own')
+    this.#sides.set(own, 'caller')
+    this.#sides.set(remaining, 'callee')
+    this.link(own, remaining)
+    caller.accept('own', outcome)
+    this.user.onAnswered(leg instanceof UacLeg ? leg : null, outcome)
+  }
+
+  /** The caller of another call has picked this one up. */
+  pickedUp(from: Bridge, newcomer: Session, outcome: Outcome): void {
+    const caller = this.#caller
+    if (caller === null) return
+    this.#state = 'answered'
+    this.adopt({ bridge: from, session: newcomer }, newcomer, 'us')
+    const own = caller.branch('picked up')
+    this.#sides.set(own, 'caller')
+    this.#sides.set(newcomer, 'callee')
+    this.link(own, newcomer)
+    caller.accept('picked up', outcome)
+    this.#calling?.stop(ELSEWHERE)
+    this.#calling = null
+    this.user.onAnswered(null, outcome)
   }
 
   #release(session: Session): UasLeg | UacLeg | null {
@@ -411,6 +489,7 @@ export class Bridge implements UasUser, UacUser {
       if (leg.session !== session) continue
       this.#legs.delete(leg)
       this.onOver(session)
+      this.user.onLegMoved(leg)
       return leg
     }
     return null
@@ -430,8 +509,8 @@ export class Bridge implements UasUser, UacUser {
     return crossing(headers, this.#policy)
   }
 
-  #crossed(outcome: Outcome): Outcome {
-    return { ...outcome, headers: this.crossing(outcome.headers) }
+  crossed(outcome: Outcome): Outcome {
+    return relayed({ ...outcome, headers: this.crossing(outcome.headers) })
   }
 
   #end(headers: readonly Header[]): void {

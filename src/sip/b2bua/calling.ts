@@ -37,6 +37,17 @@ export class Calling {
     this.#plan = plan
   }
 
+  /** What the callees get. */
+  get offer(): Content | null {
+    return this.#plan.content
+  }
+
+  /** Whether it is a dialog of a callee that is being called. */
+  has(session: Session): boolean {
+    for (const leg of this.#running) for (const one of leg.sessions) if (one === session) return true
+    return false
+  }
+
   start(): void {
     if (this.#plan.strategy === 'sequential') this.#tryNext()
     else while (this.#next < this.#plan.targets.length) this.#tryNext()
@@ -54,7 +65,7 @@ export class Calling {
   progress(leg: UacLeg, session: Session | null, progress: LegProgress): void {
     this.#inTurn(() => {
       const { user } = this.#bridge
-      user.onRinging(leg)
+      user.onRinging(leg, progress.status)
       const pass = (content: Content | null, headers: readonly Header[]): void =>
         this.#tell(leg, session, { ...progress, content, headers })
       const plainly = (): void => pass(progress.content, this.#bridge.crossing(progress.headers))
@@ -93,11 +104,16 @@ export class Calling {
       if (outcome.status >= 600) this.#running.clear()
       if (this.#running.size > 0) return
       const more = this.#plan.strategy === 'sequential' && this.#next < this.#plan.targets.length
-      const { rerouteOn } = this.#plan
-      const again = rerouteOn === null ? outcome.status < 600 : rerouteOn.has(outcome.status)
-      if (more && again) this.#tryNext()
+      if (more && this.#movesOn(leg, by, outcome.status)) this.#tryNext()
       else this.#exhausted()
     })
+  }
+
+  #movesOn({ target }: UacLeg, by: RefusedBy, status: number): boolean {
+    const { rerouteOn } = this.#plan
+    if (rerouteOn !== null) return rerouteOn.has(status)
+    if (status >= 600) return false
+    return target.gateway == null || this.#bridge.user.movesOn(target.gateway, by, status)
   }
 
   /** A PRACK of the caller's: passed on when the response it is for was a callee's reliable one. */
@@ -110,9 +126,23 @@ export class Calling {
       of.session.prack(rseq, inviteSeq, null, [], () => undefined)
       return true
     }
-    of.session.prack(rseq, inviteSeq, ask.content, [], (o) =>
-      session.answer(ask, { ...o, headers: this.#bridge.crossing(o.headers) }),
-    )
+    const { session: callee } = of
+    const refuse = (): void => session.answer(ask, { status: 488, reason: null, ...NOTHING })
+    this.#bridge.relay('offer', session, callee, ask.content, (offer, ok) => {
+      if (!ok) {
+        // What it acknowledges has come all the same.
+        callee.prack(rseq, inviteSeq, null, [], () => undefined)
+        return refuse()
+      }
+      if (ask.settled) return undefined
+      return callee.prack(rseq, inviteSeq, offer, [], (outcome) => {
+        const content = outcome.status < 300 ? outcome.content : null
+        this.#bridge.relay('answer', callee, session, content, (answer, taken) => {
+          if (taken) session.answer(ask, this.#bridge.crossed({ ...outcome, content: answer }))
+          else refuse()
+        })
+      })
+    })
     return true
   }
 

@@ -9,13 +9,19 @@ export interface DialTarget {
   readonly uri: string
   /** Where it is sent instead of where the Request-URI leads; null: there. */
   readonly nextHop: string | null
+  /** Route values to go through first: the Path of a registered contact (RFC 3327 §5.5). */
+  readonly routes?: readonly string[]
+  /** Which registered contact it is, as the location service names it. */
+  readonly contact?: string | null
+  /** Which gateway it is, as the table of gateways names it. */
+  readonly gateway?: string | null
 }
 
 /** A name and a password for digest (§22). Binary text. */
 export interface Credentials {
   readonly user: string
   readonly password: string
-  /** The only realm that gets an answer; null: whichever asks. */
+  /** The only realm that gets them; null: whichever asks for them in answer to the INVITE. */
   readonly realm: string | null
 }
 
@@ -24,7 +30,7 @@ export interface DialPlan {
   readonly targets: readonly DialTarget[]
   /** `parallel`: all at once, the first 2xx wins. `sequential`: one after another. */
   readonly strategy: 'parallel' | 'sequential'
-  /** In sequence: statuses that make us try the next; null: all below 600. */
+  /** In sequence: statuses that make us try the next; null: as a gateway's group says, and all below 600 after others. */
   readonly rerouteOn: ReadonlySet<number> | null
   /** How long each destination may ring, ms. */
   readonly timeoutMs: number | null
@@ -55,15 +61,22 @@ export function bestFailure(failures: readonly BranchFailure[]): BranchFailure |
   return best === null ? null : (failures[best.branch] ?? null)
 }
 
+/** A challenge without its challenge, which the policy has kept back, asks for nothing: it is a refusal. */
+export function relayed(outcome: Outcome): Outcome {
+  const { status, headers } = outcome
+  if (status !== 401 && status !== 407) return outcome
+  if (headers.some(([name]) => /^(www|proxy)-authenticate$/i.test(name))) return outcome
+  return { ...outcome, status: 403, reason: null }
+}
+
 /**
  * A callee's refusal as the caller may see it. A redirect's Contact and a challenge's realm are of the other side; 503 would
  * make the caller believe that we are out of service (§16.7 step 6), 487 that it has cancelled.
  */
 export function refusalFor(outcome: Outcome): Outcome {
   const { status, headers } = outcome
-  const challenged = headers.some(([name]) => /^(www|proxy)-authenticate$/i.test(name))
   if (status < 400) return { ...outcome, status: 480, reason: null }
-  if ((status === 401 || status === 407) && !challenged) return { ...outcome, status: 403, reason: null }
+  if (status === 401 || status === 407) return relayed(outcome)
   if (status === 487) return { ...outcome, status: 480, reason: null }
   if (status !== 503) return outcome
   return {

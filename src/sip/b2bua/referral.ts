@@ -1,6 +1,6 @@
 import type { Bridge } from './bridge.ts'
-import type { Found } from './bridge-user.ts'
-import { NOTHING, type Outcome, type RefusedBy } from './events.ts'
+import type { Found, Side } from './bridge-user.ts'
+import { type Content, NOTHING, type Outcome, type RefusedBy } from './events.ts'
 import type { DialPlan } from './plan.ts'
 import { reasonPhrase } from '../message/status.ts'
 import type { Session } from './session.ts'
@@ -11,26 +11,26 @@ import type { LegProgress, UacLeg, UacUser } from './uac-leg.ts'
 type Joined = (outcome: Outcome, newcomer: Session | null) => void
 
 /**
- * Calls somebody without a session description and puts them through to `session`: the newcomer's offer goes to the
+ * Calls somebody for `place`, without a session description, and puts them through to `session`: the newcomer's offer goes to the
  * session as a re-INVITE, its answer back with the ACK (RFC 3725 §4.1, with a party that is there already).
  */
-export function join(bridge: Bridge, session: Session, plan: DialPlan, done: Joined): void {
+export function join(bridge: Bridge, session: Session, place: Side, plan: DialPlan, done: Joined): void {
   const target = plan.targets[0]
   if (target === undefined) return done({ status: 404, reason: null, ...NOTHING }, null)
   const user: UacUser = {
     onProgress: (_leg: UacLeg, _session: Session | null, _progress: LegProgress) => undefined,
-    onRefused: (leg: UacLeg, _by: RefusedBy, outcome: Outcome) => {
-      bridge.user.onLegDecided(leg, false)
+    onRefused: (leg: UacLeg, by: RefusedBy, outcome: Outcome) => {
+      bridge.user.onLegDecided(leg, by, outcome.status)
       done(outcome, null)
     },
     onAnswered: (leg, newcomer, outcome) => {
       leg.user = bridge
-      bridge.user.onLegDecided(leg, true)
+      bridge.user.onLegDecided(leg, null, outcome.status)
       if (bridge.state !== 'answered' || !session.alive) {
         newcomer.hangup([])
         return done({ status: 487, reason: null, ...NOTHING }, null)
       }
-      put(session, newcomer, outcome, (result) => {
+      put(bridge, session, { newcomer, place }, outcome, (result) => {
         if (result.status >= 300) {
           newcomer.hangup([])
           return done(result, null)
@@ -38,6 +38,7 @@ export function join(bridge: Bridge, session: Session, plan: DialPlan, done: Joi
         return done(outcome, newcomer)
       })
     },
+    onGivenUp: (leg) => bridge.onGivenUp(leg),
     onOffer: (_, ask) => bridge.onOffer(_, ask),
     onAcked: (_, content) => bridge.onAcked(_, content),
     onPrack: (_, ask) => bridge.onPrack(_, ask),
@@ -50,22 +51,54 @@ export function join(bridge: Bridge, session: Session, plan: DialPlan, done: Joi
   bridge.launch({ ...plan, content: null, strategy: 'parallel' }, target, user)
 }
 
-/** `offer` is a 2xx that waits for its answer: asks `session` for one and acknowledges with it. */
-function put(session: Session, from: Session, offer: Outcome, done: (outcome: Outcome) => void): void {
+/** Who is to talk to somebody who is in the call already, and in whose place. */
+interface Newcomer {
+  readonly newcomer: Session
+  readonly place: Side
+}
+
+/** `offer` is the newcomer's 2xx, which waits for its answer: asks `session` for one and acknowledges with it. */
+function put(
+  bridge: Bridge,
+  session: Session,
+  { newcomer, place }: Newcomer,
+  offer: Outcome,
+  done: (outcome: Outcome) => void,
+): void {
+  const refused: Outcome = { status: 488, reason: null, ...NOTHING }
   if (offer.content === null) {
-    from.ack(null)
-    return done({ status: 488, reason: null, ...NOTHING })
+    newcomer.ack(null)
+    return done(refused)
   }
-  return session.modify(
-    'INVITE',
-    offer.content,
-    [],
-    (answer) => {
-      from.ack(answer.status < 300 ? answer.content : null)
-      done(answer)
-    },
-    true,
-  )
+  const pair = bridge.newPair()
+  const end = (outcome: Outcome): void => {
+    if (outcome.status >= 300) newcomer.ack(null)
+    bridge.paired(pair, outcome.status < 300)
+    done(outcome)
+  }
+  const before = session.description
+  return bridge.relay('offer', newcomer, session, offer.content, offered, { pair, from: place, early: false })
+
+  function offered(content: Content | null, ok: boolean): void {
+    if (!ok) return end(refused)
+    return session.modify('INVITE', content, [], answered, true)
+  }
+
+  function answered(answer: Outcome): void {
+    if (answer.status >= 300) return end(answer)
+    const from = place === 'caller' ? 'callee' : 'caller'
+    return bridge.relay('answer', session, newcomer, answer.content, taken, { pair, from, early: false })
+
+    function taken(content: Content | null, ok: boolean): void {
+      if (ok) {
+        newcomer.ack(content)
+        return end(answer)
+      }
+      // It has been told of somebody who will not come.
+      session.modify('INVITE', before, [], () => undefined, true)
+      return end(refused)
+    }
+  }
 }
 
 /**
@@ -77,6 +110,8 @@ export class Referral {
   readonly #transferor: Session
   readonly #remaining: Session
   readonly #ask: Ask
+  /** The transferor's, which the newcomer will have. */
+  readonly #place: Side
   #state: 'trying' | 'done' = 'trying'
   #gone = false
 
@@ -85,13 +120,16 @@ export class Referral {
     this.#transferor = transferor
     this.#remaining = remaining
     this.#ask = ask
+    this.#place = bridge.sideOf(transferor)
   }
 
   begin(plan: DialPlan, found: Found | null): void {
     this.#transferor.answer(this.#ask, { status: 202, reason: null, ...NOTHING })
     this.#notify(100, 'Trying', () => undefined)
     if (found === null) {
-      join(this.#bridge, this.#remaining, plan, (outcome, newcomer) => this.#joined(outcome, newcomer))
+      join(this.#bridge, this.#remaining, this.#place, plan, (outcome, newcomer) =>
+        this.#joined(outcome, newcomer),
+      )
     } else this.#meet(found)
   }
 
@@ -114,7 +152,8 @@ export class Referral {
       [],
       (offer) => {
         if (offer.status >= 300) return this.#joined(offer, null)
-        return put(this.#remaining, newcomer, offer, (answer) => {
+        const taker = { newcomer, place: this.#place }
+        return put(this.#bridge, this.#remaining, taker, offer, (answer) => {
           if (answer.status < 300) this.#bridge.adopt(found, newcomer)
           else found.bridge.hangup([])
           this.#joined(answer, answer.status < 300 ? newcomer : null)

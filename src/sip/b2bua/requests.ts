@@ -1,11 +1,12 @@
 import type { Dialog } from '../dialog/dialog.ts'
 import { agreed, askFor, minSe, type SessionTimerPolicy } from '../dialog/session-timer.ts'
-import type { Response } from '../message/message.ts'
+import type { Request, Response } from '../message/message.ts'
 import { addAbilities } from './abilities.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import { NOTHING, type Actor, type Content, type Header, type Out, type Outcome } from './events.ts'
 import { payloadOf, put } from './headers.ts'
 import type { SessionClock } from './session-clock.ts'
+import { credentialsOf, isChallenge, type Signer } from './signer.ts'
 
 /** Whose requests these are: the session, as far as they have to know it. */
 export interface RequestsOwner extends Actor {
@@ -31,6 +32,7 @@ export interface RequestsOptions {
   readonly policy: SessionTimerPolicy
   /** Whether the Call-ID is ours (§14.1). */
   readonly caller: boolean
+  readonly signer: Signer | null
 }
 
 type Done = (outcome: Outcome) => void
@@ -38,6 +40,8 @@ type Done = (outcome: Outcome) => void
 /** A request of ours. */
 interface Sent {
   readonly method: string
+  /** As it went out; null: it has not yet. */
+  readonly request: Request | null
   readonly seq: number
   readonly content: Content | null
   readonly headers: readonly Header[]
@@ -46,7 +50,12 @@ interface Sent {
   /** Ours alone: a 491 is tried again after a while (§14.1), not told. */
   readonly own: boolean
   readonly tries: number
+  /** How often it was sent again for a challenge, and with what. */
+  readonly challenges: number
+  readonly credentials: readonly Header[]
 }
+
+const FRESH = { request: null, seq: 0, tries: 0, challenges: 0, credentials: [] } as const
 
 const MOST_TRIES = 4
 
@@ -83,13 +92,13 @@ export class Requests {
   ): void {
     const busy = this.#busy
     if (busy && !own) return done({ status: 491, reason: null, ...NOTHING })
-    const sent: Sent = { method, seq: 0, content, headers, done, own, tries: 0 }
+    const sent: Sent = { ...FRESH, method, content, headers, done, own }
     if (busy) this.#putOff(sent)
     else this.#transmit(sent)
   }
 
   send(method: string, content: Content | null, headers: readonly Header[], done: Done | null): void {
-    this.#transmit({ method, seq: 0, content, headers, done, own: false, tries: 0 })
+    this.#transmit({ ...FRESH, method, content, headers, done, own: false })
   }
 
   onResponse(ref: number, response: Response): void {
@@ -97,13 +106,14 @@ export class Requests {
     if (sent === undefined || response.status < 200) return
     const { acks, by } = this.#o
     if (sent.done === null && sent.method === 'INVITE' && response.status < 300) {
-      acks.received(sent.seq)
+      acks.received(sent.seq, sent.credentials)
       if (!by.alive) acks.flush()
       return
     }
     // An INVITE's transaction lives on for repetitions of its 2xx; `over` ends it.
     if (sent.method !== 'INVITE') this.#sent.delete(ref)
     by.hear(response)
+    if (isChallenge(response) && this.#signed(sent, response)) return
     if (sent.method === 'BYE') by.byeOver()
     else if (response.status < 300) this.#accepted(sent, response)
     else this.#refused(sent, response)
@@ -156,11 +166,31 @@ export class Requests {
       clock.start(agreed(response))
     }
     if (sent.method === 'INVITE') {
-      acks.received(sent.seq)
+      acks.received(sent.seq, sent.credentials)
       if (sent.content !== null || response.body === '') acks.send(null)
       if (!by.alive) acks.flush()
     }
     this.#done(sent, { status: response.status, reason: response.reason, ...payloadOf(response) })
+  }
+
+  /**
+   * §22.2, for later requests than the INVITE: once more, with credentials, when it is the realm that has had them before. A
+   * BYE as well, or the peer would think that the call goes on.
+   */
+  #signed(sent: Sent, response: Response): boolean {
+    const { signer, by } = this.#o
+    if (sent.request === null || signer?.knows(response) !== true) return false
+    if (sent.done === null && sent.method !== 'BYE') return false
+    if (!by.alive && sent.method !== 'BYE') return false
+    const signed = signer.retry(response, sent.request, sent.challenges)
+    if (signed === null) return false
+    const given = new Set(sent.headers.map(([, value]) => value))
+    const credentials = credentialsOf(signed).filter(([, value]) => !given.has(value))
+    if (this.#modifying === sent) this.#modifying = null
+    const again = { ...sent, challenges: sent.challenges + 1, credentials }
+    sent.done = null
+    this.#transmit(again)
+    return true
   }
 
   #refused(sent: Sent, response: Response): void {
@@ -192,14 +222,14 @@ export class Requests {
   #transmit(sent: Sent): void {
     const { by, dialog, clock, policy, out } = this.#o
     const { request, nextHop } = dialog.request(sent.method)
-    const live: Sent = { ...sent, seq: request.cseq.number }
+    const live: Sent = { ...sent, request, seq: request.cseq.number }
     if (modifies(sent)) {
       if (sent.method === 'INVITE' || sent.content !== null) this.#modifying = live
       addAbilities(request.headers)
       const { expires, least, refresher } = clock.toAsk(policy)
       askFor(request.headers, expires, least, refresher)
     }
-    put(request, sent.content, sent.headers)
+    put(request, sent.content, [...sent.headers, ...sent.credentials])
     const ref = ++this.#refs
     this.#sent.set(ref, live)
     out({ do: 'request', by, ref, request, nextHop })

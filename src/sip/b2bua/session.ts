@@ -16,8 +16,10 @@ import {
   type TimerName,
 } from './events.ts'
 import { contentOf, isSdp, payloadOf, put } from './headers.ts'
+import { Origin } from './origin.ts'
 import { ReliableSender } from './reliable.ts'
 import { Requests, type RequestsOwner } from './requests.ts'
+import { credentialsOf, type Signer } from './signer.ts'
 import { SessionClock } from './session-clock.ts'
 import { Ask, type SessionUser } from './session-user.ts'
 
@@ -30,6 +32,8 @@ export interface SessionOptions {
   readonly user: SessionUser
   readonly timers: Timers
   readonly policy: SessionTimerPolicy
+  /** Answers the peer's challenges; null: nobody does. */
+  readonly signer: Signer | null
 }
 
 /**
@@ -48,6 +52,7 @@ export class Session implements RequestsOwner {
   readonly #requests: Requests
   readonly #acks: Acknowledgements
   readonly #clock: SessionClock
+  readonly #origin = new Origin()
   #state: 'early' | 'confirmed' | 'ending' | 'over' = 'early'
   #asked: Ask | null = null
   #unacked: Acceptance | null = null
@@ -67,13 +72,14 @@ export class Session implements RequestsOwner {
     this.reliable = new ReliableSender(this, out, timers, 1 + (dialog.callId.length % 1000))
     this.#acks = new Acknowledgements(dialog, out)
     this.#clock = new SessionClock(this, out)
-    const { caller, policy } = options
+    const { caller, policy, signer } = options
     this.#requests = new Requests({
       by: this,
       dialog,
       out,
       caller,
       policy,
+      signer,
       acks: this.#acks,
       clock: this.#clock,
     })
@@ -115,12 +121,15 @@ export class Session implements RequestsOwner {
     this.answer(ask, outcome)
   }
 
-  /** The peer's 2xx to our INVITE. Without an offer in the INVITE the ACK waits for `ack`. */
-  confirm(response: Response, offered: boolean): void {
+  /**
+   * The peer's 2xx to our INVITE. Without an offer in the INVITE the ACK waits for `ack`.
+   * @param invite the one that it answers
+   */
+  confirm(response: Response, offered: boolean, invite: Request): void {
     this.#state = 'confirmed'
     this.dialog.confirm(response)
     this.hear(response)
-    this.#acks.received(response.cseq.number)
+    this.#acks.received(response.cseq.number, credentialsOf(invite))
     this.#clock.start(agreed(response))
     // With the offer in the INVITE, or answered in a PRACK, nothing is left to be said.
     if (offered || response.body === '') this.ack(null)
@@ -134,6 +143,16 @@ export class Session implements RequestsOwner {
   /** A session description that went to the peer, for refreshes that have to repeat it. */
   described(content: Content | null): void {
     if (isSdp(content)) this.#localSdp = content
+  }
+
+  /** What the peer was told last; null: nothing yet. */
+  get description(): Content | null {
+    return this.#localSdp
+  }
+
+  /** A description that is about to go to the peer, as it must be. */
+  describe(content: Content | null): Content | null {
+    return content === null ? null : this.#origin.keep(content)
   }
 
   /** An early dialog that came to nothing. */
@@ -225,10 +244,12 @@ export class Session implements RequestsOwner {
     if (this.#asked === ask) this.#asked = null
     const { request, transaction, method } = ask
     const { status } = outcome
-    const response = this.#build(request, outcome)
-    if (status < 300 && (method === 'INVITE' || method === 'UPDATE')) {
+    const describes = status < 300 && (method === 'INVITE' || method === 'UPDATE' || method === 'PRACK')
+    const content = describes ? this.describe(outcome.content) : outcome.content
+    const response = this.#build(request, { ...outcome, content })
+    if (describes) this.described(content)
+    if (describes && method !== 'PRACK') {
       this.dialog.refresh(request)
-      this.described(outcome.content)
       const timer = accept(request, this.#o.policy)
       if (timer !== null) {
         response.headers.append('Session-Expires', timer.header)
@@ -237,7 +258,7 @@ export class Session implements RequestsOwner {
       this.#clock.start(timer?.negotiated ?? null)
     }
     if (method === 'INVITE' && status < 300) {
-      const offered = ask.content === null && outcome.content !== null
+      const offered = ask.content === null && content !== null
       this.#unacked = new Acceptance(this, this.#out, this.#o.timers, { transaction, response, offered })
     } else this.#out({ do: 'respond', transaction, response })
     if (method === 'PRACK') this.reliable.release()
@@ -257,13 +278,14 @@ export class Session implements RequestsOwner {
   ): void {
     if (!this.alive) return done({ status: 481, reason: null, ...NOTHING })
     const how = method === 'UPDATE' && this.confirmed && !this.allows('UPDATE') ? 'INVITE' : method
-    this.#requests.modify(how, content, headers, done, own)
+    this.#requests.modify(how, this.describe(content), headers, done, own)
   }
 
   /** The ACK of the peer's 2xx, with the answer when its 2xx was the offer. */
   ack(content: Content | null): void {
-    this.described(content)
-    this.#acks.send(content)
+    const said = this.describe(content)
+    this.described(said)
+    this.#acks.send(said)
   }
 
   /** PRACK for the provisional response with this RSeq (RFC 3262 §4). */
@@ -274,7 +296,9 @@ export class Session implements RequestsOwner {
     headers: readonly Header[],
     done: (outcome: Outcome) => void,
   ): void {
-    this.send('PRACK', content, [['RAck', `${rseq} ${inviteSeq} INVITE`], ...headers], done)
+    const said = this.describe(content)
+    this.described(said)
+    this.send('PRACK', said, [['RAck', `${rseq} ${inviteSeq} INVITE`], ...headers], done)
   }
 
   /** Any other request of ours. */

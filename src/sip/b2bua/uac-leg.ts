@@ -2,6 +2,7 @@ import { Dialog } from '../dialog/dialog.ts'
 import { askFor, minSe, type SessionTimerPolicy } from '../dialog/session-timer.ts'
 import { HeaderFields } from '../message/header-fields.ts'
 import { Request, type Response } from '../message/message.ts'
+import { parseNameAddr } from '../message/name-addr.ts'
 import type { Timers } from '../transaction/timers.ts'
 import { addAbilities } from './abilities.ts'
 import {
@@ -18,7 +19,9 @@ import {
 } from './events.ts'
 import { payloadOf, put } from './headers.ts'
 import { Session } from './session.ts'
+import type { DialTarget } from './plan.ts'
 import type { Ask, SessionUser } from './session-user.ts'
+import { credentialsOf, isChallenge, type Signer } from './signer.ts'
 
 /** A provisional response, and the PRACK it waits for. */
 export interface LegProgress extends Progress {
@@ -34,6 +37,8 @@ export interface UacUser extends SessionUser {
   /** The first 2xx; acknowledged already, unless it is the offer. */
   onAnswered(leg: UacLeg, session: Session, outcome: Outcome): void
   onRefused(leg: UacLeg, by: RefusedBy, outcome: Outcome): void
+  /** We have given it up: it is cancelled. */
+  onGivenUp(leg: UacLeg): void
   onLegOver(leg: UacLeg): void
 }
 
@@ -44,10 +49,7 @@ export interface UacLegOptions {
   readonly from: string
   readonly localTag: string
   readonly to: string
-  /** Request-URI. */
-  readonly uri: string
-  /** Where it is sent, whatever the Request-URI says. */
-  readonly nextHop: string | null
+  readonly target: DialTarget
   /** The offer; null leaves it to the callee. */
   readonly content: Content | null
   readonly headers: readonly Header[]
@@ -65,12 +67,6 @@ export interface UacLegOptions {
   readonly signer: Signer | null
 }
 
-/** What answers challenges: `DigestClient`. */
-export interface Signer {
-  /** The request with credentials; null when there is no use in trying. */
-  retry(response: Response, request: Request, tries: number): Request | null
-}
-
 const MOST_TRIES = 3
 
 /**
@@ -81,7 +77,7 @@ export class UacLeg implements Actor, SessionUser {
   readonly id: number
   readonly callId: string
   readonly localTag: string
-  readonly uri: string
+  readonly target: DialTarget
   readonly #o: UacLegOptions
   /** Moves with the leg when it becomes part of another call. */
   user: UacUser
@@ -107,7 +103,7 @@ export class UacLeg implements Actor, SessionUser {
     this.id = options.id
     this.callId = options.callId
     this.localTag = options.localTag
-    this.uri = options.uri
+    this.target = options.target
     this.#invite = this.#build()
   }
 
@@ -184,17 +180,18 @@ export class UacLeg implements Actor, SessionUser {
   #build(): Request {
     const o = this.#o
     const headers = new HeaderFields()
+    for (const route of o.target.routes ?? []) headers.append('Route', route)
     headers.append('Max-Forwards', String(o.maxForwards))
     headers.append('From', `${o.from};tag=${o.localTag}`)
     headers.append('To', o.to)
     headers.append('Call-ID', o.callId)
     headers.append('CSeq', `${++this.#seq} INVITE`)
-    addAbilities(headers, o.reliable ? undefined : 'timer')
+    addAbilities(headers, o.reliable ? undefined : 'timer, replaces')
     const least = Math.max(this.#least, o.policy.minSe)
     const expires =
       o.policy.expires === null && this.#least === 0 ? null : Math.max(o.policy.expires ?? 0, least)
     askFor(headers, expires, least, expires === null ? null : o.policy.refresher)
-    const request = new Request('INVITE', o.uri, headers)
+    const request = new Request('INVITE', o.target.uri, headers)
     put(request, o.content, o.headers)
     return request
   }
@@ -203,7 +200,7 @@ export class UacLeg implements Actor, SessionUser {
     const ref = ++this.#ref
     this.#open.add(ref)
     const request = this.#invite
-    this.#o.out({ do: 'request', by: this, ref, request, nextHop: this.#o.nextHop ?? this.#o.uri })
+    this.#o.out({ do: 'request', by: this, ref, request, nextHop: hopOf(this.target) })
   }
 
   #progress(response: Response): void {
@@ -239,8 +236,7 @@ export class UacLeg implements Actor, SessionUser {
       return
     }
     this.#acceptedTags.add(tag)
-    session.confirm(response, this.offered)
-    session.described(this.#o.content)
+    session.confirm(response, this.offered, this.#invite)
     if (this.#state !== 'calling') {
       // It raced our CANCEL, or another branch was faster.
       session.hangup([])
@@ -263,7 +259,7 @@ export class UacLeg implements Actor, SessionUser {
       this.#launch()
       return
     }
-    if ((status === 401 || status === 407) && this.#answerChallenge(response)) return
+    if (isChallenge(response) && this.#answerChallenge(response)) return
     this.#refused('peer', { status, reason, ...payloadOf(response) })
   }
 
@@ -272,8 +268,10 @@ export class UacLeg implements Actor, SessionUser {
     const signed = this.#o.signer?.retry(response, this.#invite, this.#challenges++)
     if (signed === undefined || signed === null) return false
     this.#invite = this.#build()
-    for (const { name, key, value } of signed.headers.fields) {
-      if (key === 'authorization' || key === 'proxy-authorization') this.#invite.headers.append(name, value)
+    // The caller's own, where they cross, are in it already.
+    const crossed = new Set(credentialsOf(this.#invite).map(([, value]) => value))
+    for (const [name, value] of credentialsOf(signed)) {
+      if (!crossed.has(value)) this.#invite.headers.append(name, value)
     }
     this.#launch()
     return true
@@ -292,6 +290,7 @@ export class UacLeg implements Actor, SessionUser {
     this.#stopRinging()
     for (const session of this.#sessions.values()) session.abandon()
     this.#o.out({ do: 'cancel', by: this, ref: this.#ref, headers })
+    this.user.onGivenUp(this)
   }
 
   #stopRinging(): void {
@@ -305,7 +304,18 @@ export class UacLeg implements Actor, SessionUser {
     if (known !== undefined && (known.alive || !first)) return known
     const { out, timers, policy, nextId } = this.#o
     const dialog = Dialog.uac(this.#invite, response)
-    const session = new Session({ id: nextId(), dialog, caller: true, out, user: this, timers, policy })
+    const { signer } = this.#o
+    const session = new Session({
+      id: nextId(),
+      dialog,
+      caller: true,
+      out,
+      user: this,
+      timers,
+      policy,
+      signer,
+    })
+    session.described(session.describe(this.#o.content))
     this.#sessions.set(tag, session)
     return session
   }
@@ -346,4 +356,12 @@ export class UacLeg implements Actor, SessionUser {
     this.user.onOver(session)
     this.#settle()
   }
+}
+
+/** Where the INVITE is sent: as told, else to the first of its Routes, else where the Request-URI leads. */
+function hopOf({ uri, nextHop, routes }: DialTarget): string {
+  if (nextHop !== null) return nextHop
+  const first = routes?.[0]
+  const route = first === undefined ? null : parseNameAddr(first)
+  return route?.ok ? route.value.uri : uri
 }

@@ -58,9 +58,10 @@ export class UasLeg implements SessionUser {
   static refusal(
     invite: Request,
     policy: SessionTimerPolicy,
+    takesOver = false,
   ): { readonly status: number; readonly headers: readonly Header[] } | null {
     if (!invite.headers.has('contact')) return { status: 400, headers: [] }
-    const unknown = unsupported(invite)
+    const unknown = unsupported(invite, takesOver)
     if (unknown !== null) return { status: 420, headers: [unknown] }
     const least = tooSmall(invite, policy)
     return least === null ? null : { status: 422, headers: [['Min-SE', String(least)]] }
@@ -108,7 +109,16 @@ export class UasLeg implements SessionUser {
     if (session === undefined) {
       const { out, timers, policy, nextId, newTag } = this.#o
       const dialog = Dialog.uas(this.invite, newTag())
-      session = new Session({ id: nextId(), dialog, caller: false, out, user: this, timers, policy })
+      session = new Session({
+        id: nextId(),
+        dialog,
+        caller: false,
+        out,
+        user: this,
+        timers,
+        policy,
+        signer: null,
+      })
       session.hear(this.invite)
       this.#sessions.set(key, session)
     }
@@ -124,8 +134,9 @@ export class UasLeg implements SessionUser {
       ...(reason === null ? {} : { reason }),
     })
     addAbilities(response.headers)
-    put(response, content, headers)
-    session.described(content)
+    const said = session.describe(content)
+    put(response, said, headers)
+    session.described(said)
     if ((reliable && this.takesReliable) || requiresReliable(this.invite)) {
       session.reliable.send(this.#transaction, response)
       return 'reliably'

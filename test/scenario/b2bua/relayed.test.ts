@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Clock } from '../../../src/base/clock.ts'
 import type { MediaRelay } from '../../../src/core/b2bua/live-call.ts'
-import { sdp, type AgentCall } from '../../support/agent.ts'
-import { b2buaLab } from '../../support/b2bua-lab.ts'
+import type { Response } from '../../../src/sip/message/message.ts'
+import { sdp, type Agent, type AgentCall } from '../../support/agent.ts'
+import { b2buaLab, decision } from '../../support/b2bua-lab.ts'
 
 /** Marks what passes it, 50 ms later; or gives nothing for what `refuses` names. */
 function relay(told: string[], refuses: string | null = null) {
   return (clock: { startTimer(ms: number, fire: () => void): unknown }): MediaRelay => ({
     has: () => true,
-    exchange: (what, _callId, from, text, done) => {
-      told.push(`${what} of the ${from}`)
+    paired: (_callId, pair, kept) => void told.push(`pair ${pair} ${kept ? 'stays' : 'goes'}`),
+    exchange: (_callId, { what, from, pair }, text, done) => {
+      told.push(`${what} of the ${from}${pair === 0 ? '' : `, pair ${pair}`}`)
       clock.startTimer(50, () => done(refuses === what ? null : `${text}a=relayed\r\n`))
     },
   })
@@ -119,5 +122,171 @@ describe('what is agreed on later, through a media relay', () => {
       assert.equal(alice.got().includes('487 INVITE'), true, who)
       room.assertEmpty()
     }
+  })
+})
+
+describe('what is agreed on before the answer, through a media relay', () => {
+  /** Bob has sent a reliable 183 with an answer; alice has not acknowledged it yet. */
+  function early(through: boolean) {
+    const told: string[] = []
+    const media = (clock: Clock): MediaRelay => ({ ...relay(told)(clock), has: () => through })
+    const room = b2buaLab({ latencyMs: 10, media })
+    const { alice, bob, clock } = room
+    const a = alice.call('sip:bob@example.com', { headers: { Supported: '100rel' } })
+    clock.advance(25)
+    const b = bob.calls[0] as AgentCall
+    b.reliably(183, { sdp: sdp('bob') })
+    clock.advance(25)
+    const progress = alice.last('183 INVITE') as Response
+    const end = (): void => {
+      b.answer(200)
+      clock.advance(30)
+      a.ack()
+      clock.advance(30)
+      a.bye()
+      clock.advance(30)
+      b.answer(200, {}, bob.lastRequest('BYE'))
+      room.assertEmpty()
+    }
+    return { ...room, told, a, b, progress, end }
+  }
+
+  it('a PRACK with an offer, and the answer in its 200', () => {
+    const { alice, bob, clock, a, b, progress, told, end } = early(true)
+    a.prack(progress, { sdp: sdp('more') })
+    clock.advance(80)
+    assert.equal(bob.lastRequest('PRACK').body, relayed('more'))
+    b.answer(200, { sdp: sdp('fine') }, bob.lastRequest('PRACK'))
+    clock.advance(80)
+    assert.equal(alice.last('200 PRACK').body, relayed('fine'))
+    assert.deepEqual(told, ['offer of the caller', 'answer of the callee'])
+    end()
+  })
+
+  it('an UPDATE of either side', () => {
+    const { alice, bob, clock, a, b, progress, told, end } = early(true)
+    a.prack(progress)
+    clock.advance(25)
+    b.answer(200, {}, bob.lastRequest('PRACK'))
+    clock.advance(25)
+    a.within('UPDATE', { sdp: sdp('new') })
+    clock.advance(80)
+    assert.equal(bob.lastRequest('UPDATE').body, relayed('new'))
+    b.answer(200, { sdp: sdp('ok') }, bob.lastRequest('UPDATE'))
+    clock.advance(80)
+    assert.equal(alice.last('200 UPDATE').body, relayed('ok'))
+    b.within('UPDATE', { sdp: sdp('newer') })
+    clock.advance(80)
+    assert.equal(alice.lastRequest('UPDATE').body, relayed('newer'))
+    a.answer(200, { sdp: sdp('ok') }, alice.lastRequest('UPDATE'))
+    clock.advance(80)
+    assert.equal(bob.last('200 UPDATE').body, relayed('ok'))
+    assert.deepEqual(told, [
+      'offer of the caller',
+      'answer of the callee',
+      'offer of the callee',
+      'answer of the caller',
+    ])
+    end()
+  })
+
+  it('crosses as it is where the script has not put the first answer through it', () => {
+    const { bob, clock, a, b, progress, told, end } = early(false)
+    a.prack(progress, { sdp: sdp('more') })
+    clock.advance(25)
+    assert.equal(bob.lastRequest('PRACK').body, sdp('more'))
+    b.answer(200, { sdp: sdp('fine') }, bob.lastRequest('PRACK'))
+    clock.advance(25)
+    assert.deepEqual(told, [])
+    end()
+  })
+})
+
+describe('a transfer through a media relay', () => {
+  function transfer(refuses: string | null) {
+    const told: string[] = []
+    const room = b2buaLab({
+      latencyMs: 10,
+      media: relay(told, refuses),
+      script: {
+        refer: () => decision({ do: 'transfer', target: 'sip:carol@192.0.2.3:5060', nextHop: null }),
+      },
+    })
+    const { alice, bob, carol, clock } = room
+    for (const agent of room.agents) {
+      agent.onRequest = (request, call) => {
+        if (request.method === 'NOTIFY' || request.method === 'BYE') call?.answer(200, {}, request)
+      }
+    }
+    const a = alice.call('sip:bob@example.com')
+    clock.advance(25)
+    const b = bob.calls[0] as AgentCall
+    b.answer(200, { sdp: sdp('bob') })
+    clock.advance(30)
+    a.ack()
+    a.within('REFER', { headers: { 'Refer-To': '<sip:carol@192.0.2.3:5060>' } })
+    clock.advance(40)
+    const c = carol.calls[0] as AgentCall
+    c.answer(200, { sdp: sdp('carol') })
+    clock.advance(80)
+    return { ...room, told, b, c }
+  }
+  const last = ({ received }: Agent, method: string): string =>
+    received.findLast((m) => m.kind === 'request' && m.method === method)?.body ?? ''
+
+  it('puts the two who are left through it, as a new pair, and so all that follows', () => {
+    const { alice, bob, carol, clock, b, c, told, assertEmpty } = transfer(null)
+    assert.equal(last(bob, 'INVITE'), relayed('carol'))
+    b.answer(200, { sdp: sdp('bob anew') }, bob.lastRequest('INVITE'))
+    clock.advance(80)
+    assert.equal(last(carol, 'ACK'), relayed('bob anew'))
+    clock.advance(30)
+    assert.equal(alice.got().at(-1), 'BYE')
+    // Carol is where alice was: the caller.
+    c.within('INVITE', { sdp: sdp('hold') })
+    clock.advance(80)
+    assert.equal(last(bob, 'INVITE'), relayed('hold'))
+    b.answer(200, { sdp: sdp('held') }, bob.lastRequest('INVITE'))
+    clock.advance(80)
+    assert.equal(carol.last('200 INVITE').body, relayed('held'))
+    c.ack({}, carol.last('200 INVITE') as Response)
+    c.bye()
+    clock.advance(50)
+    assertEmpty()
+    assert.deepEqual(told, [
+      'offer of the caller, pair 1',
+      'answer of the callee, pair 1',
+      'pair 1 stays',
+      'offer of the caller, pair 1',
+      'answer of the callee, pair 1',
+    ])
+  })
+
+  it('comes to nothing when the relay does not take the newcomer: the call goes on as it was', () => {
+    const { alice, bob, carol, clock, told, assertEmpty } = transfer('offer')
+    clock.advance(80)
+    assert.deepEqual(carol.got().slice(-2), ['ACK', 'BYE'])
+    assert.equal(bob.got().includes('INVITE') && bob.calls.length === 1, true)
+    assert.equal(bob.got().filter((m) => m === 'INVITE').length, 1)
+    assert.match(last(alice, 'NOTIFY'), /488/)
+    assert.deepEqual(told, ['offer of the caller, pair 1', 'pair 1 goes'])
+    alice.calls[0]?.bye()
+    clock.advance(50)
+    assertEmpty()
+  })
+
+  it('tells the party that stays of the one before, when the relay does not take its answer', () => {
+    const { alice, bob, carol, clock, b, told, assertEmpty } = transfer('answer')
+    b.answer(200, { sdp: sdp('bob anew') }, bob.lastRequest('INVITE'))
+    clock.advance(120)
+    assert.deepEqual(carol.got().slice(-2), ['ACK', 'BYE'])
+    assert.equal(last(bob, 'INVITE'), sdp('alice'))
+    b.answer(200, { sdp: sdp('bob again') }, bob.lastRequest('INVITE'))
+    clock.advance(50)
+    assert.match(last(alice, 'NOTIFY'), /488/)
+    assert.deepEqual(told, ['offer of the caller, pair 1', 'answer of the callee, pair 1', 'pair 1 goes'])
+    alice.calls[0]?.bye()
+    clock.advance(50)
+    assertEmpty()
   })
 })
