@@ -117,7 +117,8 @@ export class Dispatch implements TransactionUser {
       if (!initial && this.#o.router.handles('invite', 'INVITE')) open().reply(481, 'server')
       else open().reply(500, 'server', { reason: 'No Script Handler' })
     } else {
-      const reservation = this.#o.router.reserve(initial ? 'initial' : 'in-dialog', request.method)
+      const share = initial ? 'initial' : 'in-dialog'
+      const reservation = this.#o.router.reserve(share, request.method, flow.reliable)
       if (reservation === null) this.#refuse(request, flow, initial)
       else this.#ask(open(), reservation, kind)
     }

@@ -71,7 +71,12 @@ export interface DialVerdict {
   readonly policy: 'transparent' | 'strict'
   readonly timer: SessionTimerVerdict | null
   /** With what challenges of the callees are answered; null: they are refusals. */
-  readonly credentials: { readonly user: string; readonly password: string } | null
+  readonly credentials: {
+    readonly user: string
+    readonly password: string
+    /** The only realm that gets an answer; null: whichever asks. */
+    readonly realm: string | null
+  } | null
   readonly progress: readonly ProgressVerdict[]
 }
 
@@ -163,8 +168,9 @@ export interface Router {
   /**
    * Asked before any state exists. Null means saturated: refuse the request and forget it.
    * `in-dialog` jobs draw on a share that `initial` ones cannot take, so that overload cannot keep calls from ending.
+   * @param stream the request came over a stream: neither streams nor datagrams can take all places of `initial` ones
    */
-  reserve(share: 'initial' | 'in-dialog', method: string): Reservation | null
+  reserve(share: 'initial' | 'in-dialog', method: string, stream?: boolean): Reservation | null
   /** Whether the script declared a handler of this kind for this method. */
   handles(kind: HandlerKind, method: string): boolean
 }

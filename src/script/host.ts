@@ -99,7 +99,7 @@ export class ScriptHost implements Router {
     this.#maxWaitMs = Math.max(handlerTimeoutMs, Math.min(2 * handlerTimeoutMs, 30_000))
     this.#queue = new RunQueue(options.limits.queueCapacity)
     this.#timers = new ScriptTimers(options.clock, options.random ?? Math.random, (timer, done) =>
-      this.#submit(this.#run('timer', null, timer, 'in-dialog', done)),
+      this.#submit(this.#run('timer', null, timer, 'in-dialog', false, done)),
     )
   }
 
@@ -135,20 +135,20 @@ export class ScriptHost implements Router {
     return this.#manifest
   }
 
-  reserve(share: 'initial' | 'in-dialog', _method: string): Reservation | null {
+  reserve(share: 'initial' | 'in-dialog', _method: string, stream = false): Reservation | null {
     // Told now, a caller can go elsewhere.
     if (share === 'initial' && this.#pool.gone) return null
-    if (this.#closed || !this.#queue.reserve(share)) return null
+    if (this.#closed || !this.#queue.reserve(share, stream)) return null
     let open = true
     const leave = (): void => {
       if (!open) throw new Error('a reservation is used twice')
       open = false
-      this.#queue.release()
+      this.#queue.release(share, stream)
     }
     return {
       decide: (job, done) => {
         leave()
-        this.#submit(this.#run(job.kind, job, -1, share, done))
+        this.#submit(this.#run(job.kind, job, -1, share, stream, done))
       },
       release: leave,
     }
@@ -229,13 +229,21 @@ export class ScriptHost implements Router {
     this.#pool.close()
   }
 
-  #run(kind: Run['kind'], job: Job | null, timer: number, share: Run['share'], done: Run['done']): Run {
+  #run(
+    kind: Run['kind'],
+    job: Job | null,
+    timer: number,
+    share: Run['share'],
+    stream: boolean,
+    done: Run['done'],
+  ): Run {
     const since = this.#clock.now()
     return {
       kind,
       job,
       timer,
       share,
+      stream,
       done,
       since,
       generation: this.#pool.generation,

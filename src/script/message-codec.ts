@@ -272,7 +272,8 @@ function writeDial(batch: Batch, verdict: DialVerdict): void {
   )
   if (timer === null) batch.push(0)
   else batch.push(1, timer.expires ?? -1, timer.minSe, timer.refresher)
-  batch.push(verdict.credentials?.user ?? null, verdict.credentials?.password ?? null)
+  const { user = null, password = null, realm = null } = verdict.credentials ?? {}
+  batch.push(user, password, realm)
   writeProgress(batch, progress)
 }
 
@@ -288,7 +289,7 @@ function readDial(reader: BatchReader): DialVerdict {
   for (let left = causes; left > 0; left--) rerouteOn.push(reader.number())
   const policy = reader.string() === 'strict' ? 'strict' : 'transparent'
   const timer = reader.number() === 1 ? readTimer(reader) : null
-  const [user, password] = [reader.text(), reader.text()]
+  const [user, password, realm] = [reader.text(), reader.text(), reader.text()]
   return {
     do: 'dial',
     targets,
@@ -297,7 +298,7 @@ function readDial(reader: BatchReader): DialVerdict {
     rerouteOn: causes < 0 ? null : rerouteOn,
     policy,
     timer,
-    credentials: user === null || password === null ? null : { user, password },
+    credentials: user === null || password === null ? null : { user, password, realm },
     progress: readProgress(reader),
   }
 }

@@ -4,12 +4,17 @@ import type { Run } from './run.ts'
 
 /** Of the capacity, this part is kept for jobs inside dialogs: overload must not keep calls from ending. */
 const IN_DIALOG_SHARE = 1 / 8
+/**
+ * Of the rest, this part is kept for datagrams when streams have all else, and for streams when datagrams have: connections
+ * that ask and never read must not cost those their calls who have none, nor forged datagrams those who have one.
+ */
+const OTHERS_SHARE = 1 / 8
 
 /**
  * Runs that wait for a worker, in order, one at a time for each Call-ID.
  *
  * A place is reserved before the request has any state and is held until a worker is offered the run. Runs that a
- * worker gave back have had their place and wait in front of all others.
+ * worker gave back have had their place and wait in front of all others. Those of datagrams and of streams go in turns.
  */
 export class RunQueue {
   readonly #capacity: number
@@ -18,14 +23,20 @@ export class RunQueue {
   readonly #calls = new TextMap<Run[] | null>()
   readonly #returned: Run[] = []
   readonly #inDialog = new BoundedQueue<Run>(Infinity)
-  readonly #initial = new BoundedQueue<Run>(Infinity)
+  readonly #datagrams = new BoundedQueue<Run>(Infinity)
+  readonly #streams = new BoundedQueue<Run>(Infinity)
+  /** Most places of the initial ones that either of the two may have. */
+  readonly #most: number
   #reserved = 0
+  #reservedOf = { datagrams: 0, streams: 0 }
+  #streamsNext = false
   #behind = 0
 
   /** @param capacity most runs that wait at once, 1 or more */
   constructor(capacity: number) {
     this.#capacity = capacity
     this.#initialCapacity = Math.max(1, capacity - Math.max(1, Math.floor(capacity * IN_DIALOG_SHARE)))
+    this.#most = this.#initialCapacity - Math.floor(this.#initialCapacity * OTHERS_SHARE)
   }
 
   /** Runs that wait, those included that wait for another of their call. */
@@ -35,12 +46,15 @@ export class RunQueue {
 
   /** Runs that only want for a worker. */
   get ready(): number {
-    return this.#returned.length + this.#inDialog.size + this.#initial.size
+    return this.#returned.length + this.#inDialog.size + this.#datagrams.size + this.#streams.size
   }
 
   /** When the ready run that waits longest was handed in; Infinity when none is ready. */
   get oldest(): number {
-    let oldest = Math.min(this.#inDialog.peek()?.since ?? Infinity, this.#initial.peek()?.since ?? Infinity)
+    let oldest = Infinity
+    for (const queue of [this.#inDialog, this.#datagrams, this.#streams]) {
+      oldest = Math.min(oldest, queue.peek()?.since ?? Infinity)
+    }
     for (const run of this.#returned) oldest = Math.min(oldest, run.since)
     return oldest
   }
@@ -51,15 +65,19 @@ export class RunQueue {
   }
 
   /** Takes a place. False: there is none for this share. */
-  reserve(share: 'initial' | 'in-dialog'): boolean {
+  reserve(share: 'initial' | 'in-dialog', stream: boolean): boolean {
     const limit = share === 'initial' ? this.#initialCapacity : this.#capacity
     if (this.#reserved + this.size >= limit) return false
-    this.#reserved++
+    if (share === 'initial') {
+      const queue = stream ? this.#streams : this.#datagrams
+      if (queue.size + this.#reservedOf[stream ? 'streams' : 'datagrams'] >= this.#most) return false
+    }
+    this.#reserve(share, stream, 1)
     return true
   }
 
-  release(): void {
-    this.#reserved--
+  release(share: 'initial' | 'in-dialog', stream: boolean): void {
+    this.#reserve(share, stream, -1)
   }
 
   /** Puts in a run whose place was reserved (timers have none). */
@@ -84,7 +102,12 @@ export class RunQueue {
 
   /** The next run to offer; undefined when none is ready. */
   next(): Run | undefined {
-    return this.#returned.shift() ?? this.#inDialog.shift() ?? this.#initial.shift()
+    const run = this.#returned.shift() ?? this.#inDialog.shift()
+    if (run !== undefined) return run
+    this.#streamsNext = !this.#streamsNext
+    return this.#streamsNext
+      ? (this.#streams.shift() ?? this.#datagrams.shift())
+      : (this.#datagrams.shift() ?? this.#streams.shift())
   }
 
   /** A run is over: the next one of its call is ready. Once for each run that `next` gave. */
@@ -107,7 +130,7 @@ export class RunQueue {
       const run = this.#returned[at]
       if (run !== undefined && run.since < time) expired.push(...this.#returned.splice(at, 1))
     }
-    for (const queue of [this.#inDialog, this.#initial]) {
+    for (const queue of [this.#inDialog, this.#datagrams, this.#streams]) {
       for (let run = queue.peek(); run !== undefined && run.since < time; run = queue.peek()) {
         queue.shift()
         expired.push(run)
@@ -116,8 +139,14 @@ export class RunQueue {
     return expired
   }
 
+  #reserve(share: 'initial' | 'in-dialog', stream: boolean, change: 1 | -1): void {
+    this.#reserved += change
+    if (share === 'initial') this.#reservedOf[stream ? 'streams' : 'datagrams'] += change
+  }
+
   #ready(run: Run): void {
     if (run.share === 'in-dialog') this.#inDialog.push(run)
-    else this.#initial.push(run)
+    else if (run.stream) this.#streams.push(run)
+    else this.#datagrams.push(run)
   }
 }

@@ -11,6 +11,8 @@ export interface Run {
   readonly generation: number
   readonly callId: string | null
   readonly share: 'initial' | 'in-dialog'
+  /** Its request came over a stream. */
+  readonly stream: boolean
   readonly done: (outcome: Outcome) => void
   /** Monotonic ms when it was handed in. */
   readonly since: number

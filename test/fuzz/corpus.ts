@@ -22,6 +22,11 @@ const SEEDS: Readonly<Record<string, readonly string[]>> = {
     'Digest username="alice", realm="example.com", nonce="0000000f4240aaaaaaaaaaaaaaaa00000000000000000000000000000027", uri="sip:example.com", response="00000000000000000000000000000000", algorithm=MD5, qop=auth, nc=00000001, cnonce="x"',
     'Basic YTpi, Digest realm="a\\"b", nonce=x, opaque="", stale=true, qop="auth,auth-int", Bearer z',
   ],
+  sdp: [
+    'application/sdp\nv=0\r\no=a 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1/127\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 96 97 101\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\na=rtpmap:97 rtx/8000\r\na=fmtp:97 apt=0\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\nm=video 0 RTP/SAVPF 34\r\nc=IN IP6 ::1\r\na=rtcp-fb:34 nack\r\n',
+    'multipart/mixed;boundary="b"\n--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b\r\nContent-Type : application/sdp;x=y\r\n\r\nv=0\nm=audio 1 RTP/AVP 8\n\r\n--b--\r\n',
+    'text/plain\nm=audio 1 udp/x y\nm=image 2 udptl t38\na=inactive',
+  ],
   via: [
     'SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport;received=10.0.0.1',
     'SIP / 2.0 / TCP [2001:db8::1]:5061 ;branch=z9hG4bK2;maddr=h;ttl=3 (comment)',

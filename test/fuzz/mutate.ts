@@ -102,6 +102,14 @@ const WORDS: readonly string[] = [
   'qop="auth,auth-int"',
   'response=""',
   'm=audio 0 RTP/AVP 0\r\n',
+  'a=rtpmap:',
+  'a=fmtp:96 apt=0\r\n',
+  'a=sendrecv\r\n',
+  'c=IN IP4 ',
+  'application/sdp\n',
+  'multipart/x;boundary=',
+  '--b\r\nContent-Type: application/sdp\r\n\r\n',
+  ' 0'.repeat(256),
 ]
 
 const LONGEST = 65_600

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { parseNameAddr, parseNameAddrList, formatNameAddr } from '../../src/sip/message/name-addr.ts'
 import { digest } from './digest-target.ts'
+import { sdp } from './sdp-target.ts'
 import { parseMessage } from '../../src/sip/message/parse.ts'
 import { serialize } from '../../src/sip/message/serialize.ts'
 import { type Framed, StreamFramer } from '../../src/sip/message/stream-framer.ts'
@@ -100,4 +101,5 @@ export const targets: readonly Target[] = [
   { name: 'name-addr', run: nameAddr },
   { name: 'via', run: via },
   { name: 'digest', run: digest },
+  { name: 'sdp', run: sdp },
 ]

@@ -18,6 +18,7 @@ proxy.onRequest((request) => {
     request.setHeader('X-Body', request.bodyText.split('|')[0] ?? '')
   }
   request.removeHeader('X-Foo')
+  if (!request.sourceIpIn(['127.0.0.33'])) request.removeHeader('P-Asserted-Identity')
   if (request.ruri.includes('challenge')) return request.reply(401)
   return request.ruri.includes('elsewhere') ? request.reply(403) : request.relay('sip:callee@127.0.0.1:${callee}')
 })
@@ -231,6 +232,25 @@ describe('attacks', () => {
     await until('the end', () =>
       caller.received.find((m) => m.startsWith('SIP/2.0 486') && m.includes(callId)),
     )
+  })
+
+  it('S25: an identity that a stranger asserts goes no further, one of a trusted network does', async () => {
+    for (const line of [
+      'P-Asserted-Identity: <sip:ceo@example.com>',
+      'p-asserted-IDENTITY : <sip:ceo@example.com>',
+      'P-Asserted-Identity:\r\n <sip:ceo@example.com>, <tel:+1555>',
+    ]) {
+      const { at } = await through(requestText('OPTIONS', to, { headers: [line] }))
+      assert.doesNotMatch(at, /asserted|ceo@/i, line)
+    }
+    const trusted = await RawPhone.open('127.0.0.33')
+    const text = requestText('OPTIONS', to, { headers: ['P-Asserted-Identity: <sip:desk@example.com>'] })
+    trusted.send(text, siphon.sip)
+    const id = /^Call-ID: (.*)$/m.exec(text)?.[1] ?? ''
+    const at = await until('the callee', () => callee.received.find((m) => m.includes(`Call-ID: ${id}\r\n`)))
+    assert.match(at, /^P-Asserted-Identity: <sip:desk@example\.com>\r$/m)
+    callee.send(responseText(at, '200 OK'), siphon.sip)
+    trusted.close()
   })
 
   it('S26: connections that open, ask and are reset leave nothing', async () => {

@@ -115,7 +115,8 @@ describe('call flows through a back-to-back user agent', { skip: missing('sipp')
         const result = await runCaller({
           target: siphon.target,
           localPort: await freePort(),
-          rate: 1,
+          // At one a second sipp waits for a second before the first.
+          rate: 50,
           calls: 1,
           service: user,
           scenario: scenarioFile('caller', flow.caller),

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { startKamailio } from '../support/kamailio.ts'
 import { missing, start, until } from '../support/programs.ts'
+import { registerMany } from '../support/register-many.ts'
 import {
   freePort,
   node,
@@ -32,6 +33,9 @@ async function again(before: Siphon): Promise<{ stop: () => Promise<unknown>; ou
   })
   return { stop: () => process.stop('SIGKILL'), output: process.output }
 }
+
+const full = process.env['SIPHON_FULL'] === '1'
+const perSecond = full ? 2_000 : 500
 
 const SQLITE = 'registrar: { backend: sqlite, sqlite: { path: "FOLDER/reg.db" } }'
 
@@ -64,6 +68,56 @@ describe('registrations over a restart', () => {
     } finally {
       bob.close()
       caller.close()
+      await siphon.stop('SIGKILL')
+    }
+  })
+
+  it(`F51: killed under ${perSecond} REGISTER/s, it loses none that was answered a second before`, async () => {
+    const siphon = await startSiphon({ yaml: SQLITE })
+    const answeredAt = new Map<string, number>()
+    let killed = Infinity
+    try {
+      const load = registerMany({
+        port: siphon.sip,
+        count: full ? 100_000 : 100 * perSecond,
+        perSecond,
+        expires: () => 3_600,
+        onBound: (index) => answeredAt.set(`sip:u${index}@127.0.0.1`, performance.now()),
+        over: () => killed < Infinity,
+      })
+      await until('some thousands', () => answeredAt.size > (full ? 60_000 : 3 * perSecond), 120_000)
+      killed = performance.now()
+      await siphon.stop('SIGKILL')
+      await load
+      const started = performance.now()
+      const second = await again(siphon)
+      try {
+        const phone = await RawPhone.open()
+        assert.equal(await phone.ask(requestText('OPTIONS', 'sip:127.0.0.1'), siphon.sip), 200)
+        const took = performance.now() - started
+        phone.close()
+        const restored = await siphon.metric('siphon_registrations_restored')
+        assert.match(second.output(), new RegExp(`restored ${restored} registrations`))
+        const kept = new Set<string>()
+        let path: string | null = '/admin/registrations?limit=1000'
+        while (path !== null) {
+          const answer: Response = await fetch(`${siphon.adminUrl}${path}`)
+          for (const { aor } of (await answer.json()) as { aor: string }[]) kept.add(aor)
+          path = /<([^>]+)>; rel="next"/.exec(answer.headers.get('link') ?? '')?.[1] ?? null
+        }
+        assert.equal(kept.size, restored)
+        const lost = [...answeredAt].filter(([aor]) => !kept.has(aor)).map(([, at]) => killed - at)
+        console.log(
+          `# ${answeredAt.size} answered, ${lost.length} lost, the oldest ${Math.max(0, ...lost).toFixed(0)} ms old; up after ${took.toFixed(0)} ms`,
+        )
+        assert.deepEqual(
+          lost.filter((age) => age > 1_000),
+          [],
+        )
+      } finally {
+        await second.stop()
+      }
+    } finally {
       await siphon.stop('SIGKILL')
     }
   })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { root, start } from '../support/programs.ts'
-import { startSiphon } from '../support/siphon.ts'
+import { root, start, until } from '../support/programs.ts'
+import { registerMany } from '../support/register-many.ts'
+import { RawPhone, requestText, startSiphon } from '../support/siphon.ts'
 
 const full = process.env['SIPHON_FULL'] === '1'
 const count = full ? 100_000 : 5_000
@@ -39,6 +40,45 @@ describe('registrations', () => {
       assert.match(await run(), all)
       assert.equal(await siphon.metric('siphon_registrations_active'), count)
     } finally {
+      await siphon.stop('SIGKILL')
+    }
+  })
+
+  it(`F57: ${count} that expire within one second go at once, and requests beside them are answered`, async () => {
+    const siphon = await startSiphon({ yaml: 'registrar: { min_expires: 1 }' })
+    const phone = await RawPhone.open()
+    try {
+      // Time enough for all of them, on a machine with other things to do.
+      const end = performance.now() + (full ? 90_000 : 8_000)
+      const expires = (): number => Math.max(1, Math.ceil((end - performance.now()) / 1_000))
+      const bound = await registerMany({ port: siphon.sip, count, perSecond: 2_500, expires })
+      assert.equal(bound, count)
+      const left = end - performance.now()
+      assert.ok(left > 500, `${left} ms too late`)
+      assert.equal(await siphon.metric('siphon_registrations_active'), count)
+      const slowest = { before: 0, during: 0 }
+      let gone = Infinity
+      while (performance.now() < end + 3_000 && gone === Infinity) {
+        const begun = performance.now()
+        assert.equal(await phone.ask(requestText('OPTIONS', 'sip:127.0.0.1'), siphon.sip), 200)
+        const now = performance.now()
+        const when = now < end ? 'before' : 'during'
+        slowest[when] = Math.max(slowest[when], now - begun)
+        if (when === 'during' && (await siphon.metric('siphon_registrations_active')) === 0) gone = now - end
+      }
+      // Each lives to the end of the second it was asked for, and no sweep comes later to find it.
+      assert.ok(gone < 2_000, `${gone} ms`)
+      console.log(
+        `# slowest OPTIONS ${slowest.during.toFixed(0)} ms, before it ${slowest.before.toFixed(0)} ms`,
+      )
+      // `ask` looks every 20 ms.
+      assert.ok(slowest.during < Math.max(100, 2 * slowest.before), JSON.stringify(slowest))
+      await until(
+        'the list to be empty',
+        async () => ((await siphon.admin('/admin/registrations')).body as []).length === 0,
+      )
+    } finally {
+      phone.close()
       await siphon.stop('SIGKILL')
     }
   })

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { register } from '../../bench/subjects.ts'
 import { missing, residentBytes, root, until } from '../support/programs.ts'
-import { freePort, startSiphon } from '../support/siphon.ts'
+import { freePort, node, startSiphon } from '../support/siphon.ts'
 import { runCaller, startCallee } from '../support/sipp.ts'
 
 const full = process.env['SIPHON_FULL'] === '1'
@@ -85,6 +87,29 @@ describe('reload', () => {
       siphon.process.child.kill('SIGHUP')
       await until('the mended script', async () => (await siphon.metric('young')) === 7)
       assert.equal(await siphon.metric('registrations_total'), 1)
+    } finally {
+      await siphon.stop('SIGKILL')
+    }
+  })
+
+  it('F53: a configuration that was broken meanwhile changes nothing: SIGHUP takes the script, a start refuses the file', async () => {
+    const source = readFileSync(`${root}/examples/proxy-registrar.ts`, 'utf8')
+    const siphon = await startSiphon({ script: source })
+    const config = join(siphon.folder, 'siphon.yaml')
+    try {
+      await register(siphon.sip, 'sip:still@127.0.0.1', 'sip:still@127.0.0.1:9')
+      writeFileSync(config, `${readFileSync(config, 'utf8')}listen: [what is this\n`)
+      writeFileSync(siphon.script, `${source}\n// again\n`)
+      siphon.process.child.kill('SIGHUP')
+      await until('the script', async () => (await siphon.metric('siphon_script_generation')) === 2)
+      await register(siphon.sip, 'sip:more@127.0.0.1', 'sip:more@127.0.0.1:9')
+      assert.equal(await siphon.metric('siphon_registrations_active'), 2)
+      const check = spawnSync(node, ['src/bin/siphon.ts', 'check', '-c', config], {
+        cwd: root,
+        encoding: 'utf8',
+      })
+      assert.equal(check.status, 78)
+      assert.match(check.stdout + check.stderr, /siphon\.yaml:\d+/)
     } finally {
       await siphon.stop('SIGKILL')
     }

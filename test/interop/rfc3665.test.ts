@@ -8,14 +8,15 @@ import { expect, recv, scenarioFile, send, sendOnBranch } from '../support/sipp-
 
 /**
  * The call flows of RFC 3665 that pass a proxy, a redirect server or a registrar, with sipp as every user agent. Not here:
- * §3.1 (no server in it), §3.5 (an ALG, not a proxy), and what needs a challenge or a second server (§2.1's 401, §3.3, §3.4):
- * the tests of authentication and of the next hop have those.
+ * §3.1 (no server in it), §3.5 (an ALG, not a proxy). Those of two proxies: rfc3665-proxies.test.ts.
  */
 
-const script = `import { proxy, registrar } from 'siphon'
+const script = `import { auth, proxy, registrar } from 'siphon'
 
 proxy.onRequest(async (request) => {
-  if (request.method === 'REGISTER') return registrar.save(request)
+  if (request.method === 'REGISTER') {
+    return auth.requireDigest(request, () => registrar.save(request), { password: 'secret' })
+  }
   if (request.inDialog) return request.looseRoute() ? request.relay() : request.reply(404)
   if (request.ruri.includes('moved')) {
     return request.reply(302, undefined, { headers: { Contact: request.getHeader('X-Now-At') ?? '' } })
@@ -55,7 +56,7 @@ describe('call flows of RFC 3665', { skip: missing('sipp') }, () => {
     extra: ['-trace_err', '-error_file', '/dev/stderr'],
   })
 
-  /** Binds a contact by sipp: §2.1 without the challenge. */
+  /** A REGISTER, its challenge, and the REGISTER once more, for `status` in the end. */
   async function bind(
     user: string,
     port: number,
@@ -64,23 +65,30 @@ describe('call flows of RFC 3665', { skip: missing('sipp') }, () => {
       expires?: number
       expectation?: string
       status?: number
-      cseq?: number
+      password?: string
+      uri?: string
+      aor?: string
     }> = {},
   ): Promise<void> {
-    const aor = 'sip:[service]@[remote_ip]'
+    const aor = more.aor ?? 'sip:[service]@[remote_ip]'
     const contact = more.contact ?? `<sip:${user}@127.0.0.1:${port}>`
+    const register = (cseq: number, headers: readonly string[] = []): string =>
+      send('REGISTER', cseq, {
+        uri: more.uri ?? 'sip:[remote_ip]:[remote_port]',
+        to: `<${aor}>`,
+        from: `<${aor}>`,
+        headers: [
+          ...(contact === '' ? [] : [`Contact: ${contact}`]),
+          ...(more.expires === undefined ? [] : [`Expires: ${more.expires}`]),
+          ...headers,
+        ],
+        noContact: true,
+      })
     const result = await runCaller(
       caller(user, await freePort(), [
-        send('REGISTER', more.cseq ?? 1, {
-          uri: 'sip:[remote_ip]:[remote_port]',
-          to: `<${aor}>`,
-          from: `<${aor}>`,
-          headers: [
-            ...(contact === '' ? [] : [`Contact: ${contact}`]),
-            ...(more.expires === undefined ? [] : [`Expires: ${more.expires}`]),
-          ],
-          noContact: true,
-        }),
+        register(1),
+        recv(401, { attributes: 'auth="true"' }),
+        register(2, [`[authentication username=${user} password=${more.password ?? 'secret'}]`]),
         recv(more.status ?? 200, more.expectation === undefined ? {} : { action: expect(more.expectation) }),
       ]),
     )
@@ -98,15 +106,13 @@ describe('call flows of RFC 3665', { skip: missing('sipp') }, () => {
       await bind('ann', 0, { contact: '*', expires: 0 })
       assert.equal((await siphon.admin('/admin/registrations/ann@127.0.0.1')).status, 404)
     })
-    it('2.5 another domain is refused', async () => {
-      const result = await runCaller(
-        caller('eve', await freePort(), [
-          send('REGISTER', 1, { uri: 'sip:elsewhere.example', to: '<sip:eve@elsewhere.example>' }),
-          recv(404),
-        ]),
-      )
-      assert.equal(result.successful, 1, result.output)
+    it('2.5 a wrong password is asked again, and registers nothing', async () => {
+      await bind('ann', 5071, { password: 'guess', status: 401 })
+      assert.equal((await siphon.admin('/admin/registrations/ann@127.0.0.1')).status, 404)
+      assert.equal(await siphon.metric('siphon_credential_failures_total{reason="wrong"}'), 1)
     })
+    it('another domain is refused', () =>
+      bind('eve', 5071, { uri: 'sip:elsewhere.example', aor: 'sip:eve@elsewhere.example', status: 404 }))
   })
 
   describe('session', () => {

@@ -216,4 +216,30 @@ describe('sipvicious', { skip: missing('svmap', 'svwar', 'svcrack') }, () => {
     assert.equal(await phone.ask(OPTIONS(), siphon.sip), 200)
     phone.close()
   })
+
+  it('nmap with its SIP script learns nothing either', { skip: missing('nmap') }, async () => {
+    // It comes from the same address.
+    for (const { ip } of await bansOf(siphon)) await siphon.admin(`/admin/bans/${ip}`, { method: 'DELETE' })
+    const [answers, blocked] = [
+      await siphon.sum('siphon_responses_total'),
+      await siphon.metric('siphon_scanner_blocked_total'),
+    ]
+    const args = [
+      '-Pn',
+      '-n',
+      '-sT',
+      '-T5',
+      '-p',
+      String(siphon.sip),
+      '--script',
+      '+sip-methods',
+      '127.0.0.1',
+    ]
+    const run = start('nmap', args)
+    await run.exited
+    assert.match(run.output(), /1 host up/)
+    assert.doesNotMatch(run.output(), /sip-methods/)
+    assert.equal(await siphon.sum('siphon_responses_total'), answers)
+    assert.ok((await siphon.metric('siphon_scanner_blocked_total')) > blocked)
+  })
 })

@@ -26,7 +26,7 @@ describe('handlers of calls', () => {
         call.setToHost('inside.example:5070')
         call.setHeader('X-Route', 'a')
         call.sessionTimer(600, { refresher: 'uas' })
-        call.setCredentials('trunk', 'p')
+        call.setCredentials('trunk', 'p', { realm: 'carrier' })
         call.progress(183, undefined, { body: 'v=0' })
         return call.fork(['sip:a@10.0.0.1', 'sip:b@10.0.0.2'], {
           strategy: 'sequential', rerouteOn: [503], timeout: 5, nextHop: 'sip:10.0.0.9', headers: 'strict',
@@ -46,7 +46,7 @@ describe('handlers of calls', () => {
       rerouteOn: [503],
       policy: 'strict',
       timer: { expires: 600, minSe: 90, refresher: 'uas' },
-      credentials: { user: 'trunk', password: 'p' },
+      credentials: { user: 'trunk', password: 'p', realm: 'carrier' },
       progress: [{ code: 183, reason: null, body: 'v=0', contentType: 'application/sdp' }],
     })
     assert.deepEqual(decision.edits, [

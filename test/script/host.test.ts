@@ -133,8 +133,8 @@ function lab(limits: Partial<HostLimits> = {}, workers = 1) {
     made.map((w) => w.link(1, clock)),
   )
   const outcomes: Outcome[] = []
-  const submit = (given: Job = job(), share: 'initial' | 'in-dialog' = 'initial') => {
-    const place = host.reserve(share, given.request.method)
+  const submit = (given: Job = job(), share: 'initial' | 'in-dialog' = 'initial', stream = false) => {
+    const place = host.reserve(share, given.request.method, stream)
     if (place === null) return false
     place.decide(given, (outcome) => void outcomes.push(outcome))
     return true
@@ -169,11 +169,33 @@ describe('the script host', () => {
 
   it('refuses when full, and keeps an eighth for dialogs', () => {
     const { submit } = lab({ queueCapacity: 16 })
-    for (let i = 0; i < 14; i++) assert.ok(submit())
+    for (let i = 0; i < 13; i++) assert.ok(submit())
+    assert.ok(submit(job(), 'initial', true))
     assert.equal(submit(), false)
+    assert.equal(submit(job(), 'initial', true), false)
     assert.ok(submit(job(), 'in-dialog'))
     assert.ok(submit(job(), 'in-dialog'))
     assert.equal(submit(job(), 'in-dialog'), false)
+  })
+
+  it('keeps an eighth of the others for datagrams, or for streams, and serves them in turns', () => {
+    for (const pushy of [true, false]) {
+      const { host, worker, outcomes, submit } = lab({ queueCapacity: 64, handlersPerWorker: 1 })
+      let taken = 0
+      while (submit(job(), 'initial', pushy)) taken++
+      // 56 that are not for dialogs, less 7.
+      assert.equal(taken, 49)
+      for (let i = 0; i < 7; i++) assert.ok(submit(job({ method: 'MESSAGE' }), 'initial', !pushy))
+      assert.equal(submit(job(), 'initial', !pushy), false)
+      // They are served as they come, though so many others came before.
+      for (let i = 0; i < 16; i++) {
+        host.flush()
+        worker.finish()
+      }
+      assert.ok(outcomes.length >= 15)
+      assert.ok(submit(job(), 'initial', pushy))
+      for (let i = 0; i < 6; i++) assert.ok(submit(job(), 'initial', !pushy), `${pushy} ${i}`)
+    }
   })
 
   it('counts a reservation as waiting until it is used or given back', () => {

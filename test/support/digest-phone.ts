@@ -15,6 +15,7 @@ export class DigestPhone {
   readonly #answers: Response[] = []
   readonly client: DigestClient
   #cseq = 1
+  #last: Response | null = null
 
   private constructor(socket: Socket, server: number, client: DigestClient) {
     this.#socket = socket
@@ -58,7 +59,8 @@ export class DigestPhone {
   async send(request: Request, ms?: number): Promise<Response> {
     const branch = `z9hG4bK${randomHex(16)}`
     const sent = request.clone()
-    sent.headers.set('Via', (sent.headers.first('via') ?? '').replace(/branch=.*/, `branch=${branch}`))
+    sent.headers.remove('via')
+    sent.headers.prepend('Via', this.#via(branch))
     sent.headers.set('CSeq', `${++this.#cseq} ${sent.method}`)
     const text = serialize(sent)
     this.#put(text)
@@ -67,6 +69,7 @@ export class DigestPhone {
       () => this.#answers.find((r) => r.status >= 200 && r.via?.params.get('branch') === branch),
       ms,
     )
+    this.#last = answer
     if (sent.method === 'INVITE' && answer.status >= 300) this.#put(ackOf(text, serialize(answer)))
     return answer
   }
@@ -83,8 +86,24 @@ export class DigestPhone {
     return statuses
   }
 
+  /** What `send` or `ask` gave last. */
+  get lastAnswer(): Response {
+    if (this.#last === null) throw new Error('nothing was answered yet')
+    return this.#last
+  }
+
+  /** The ACK of a 2xx: it has no answer. */
+  sendAck(ack: Request): void {
+    ack.headers.prepend('Via', this.#via(`z9hG4bK${randomHex(16)}`))
+    this.#put(serialize(ack))
+  }
+
   close(): void {
     this.#socket.close()
+  }
+
+  #via(branch: string): string {
+    return `SIP/2.0/UDP 127.0.0.1:${this.#socket.address().port};rport;branch=${branch}`
   }
 
   #put(text: string): void {

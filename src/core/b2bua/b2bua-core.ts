@@ -84,9 +84,9 @@ export class B2buaCore {
       legs: this.#legs,
       nextId: () => ++lastId,
       newTag: () => identifiers.tag(),
-      signer: ({ user, password }) =>
+      signer: ({ user, password, realm }) =>
         new DigestClient({
-          account: { user, secret: { password }, realm: null },
+          account: { user, secret: { password }, realm },
           hash: digestHash,
           chance: () => identifiers.callId(),
         }),

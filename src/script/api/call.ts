@@ -206,13 +206,22 @@ export class ScriptCall extends MessageView {
 
   /**
    * With what the callees' challenges (401, 407) of the INVITE are answered, by digest (RFC 3261 §22.2). Without it a challenge
-   * is a refusal.
+   * is a refusal. Requests within the call are never signed: a callee that asks in a BYE or re-INVITE learns nothing.
+   * @param options `realm`: the only one that is answered. Name it where a carrier forwards your calls: whoever is called
+   *   behind it may ask as well, and an answer tells them the user and a digest to guess the password by
    */
-  setCredentials(user: string, password: string): void {
+  setCredentials(user: string, password: string, { realm }: { readonly realm?: string } = {}): void {
     if (typeof user !== 'string' || user === '' || typeof password !== 'string') {
       throw new ScriptError('setCredentials needs a user and a password')
     }
-    this.#credentials = { user: headerValue('user', user), password: encodeText(password) }
+    if (realm !== undefined && (typeof realm !== 'string' || realm === '')) {
+      throw new ScriptError(`${show(realm)} is no realm`)
+    }
+    this.#credentials = {
+      user: headerValue('user', user),
+      password: encodeText(password),
+      realm: realm === undefined ? null : encodeText(realm),
+    }
   }
 
   /** A provisional response of our own, sent before the verdict is carried out. @param code 101 … 199 */

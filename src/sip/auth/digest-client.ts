@@ -64,7 +64,18 @@ export class DigestClient {
 
   /** A copy with credentials for every realm of the peer that is known, in place of those it carried for them. */
   sign(request: Request): Request {
-    return this.#signed(request, [...this.#sessions.values()])
+    const copy = request.clone()
+    for (const kind of ['www', 'proxy'] as const) {
+      const mine = [...this.#sessions.values()].filter((session) => session.kind === kind)
+      if (mine.length === 0) continue
+      const name = kind === 'www' ? 'Authorization' : 'Proxy-Authorization'
+      const realms = new Set(mine.map(({ realm }) => realm))
+      const kept = copy.headers.all(name.toLowerCase()).filter((text) => !isDigestFor(text, realms))
+      copy.headers.remove(name.toLowerCase())
+      for (const text of kept) copy.headers.append(name, text)
+      for (const session of mine) copy.headers.append(name, this.#credentials(session, copy))
+    }
+    return copy
   }
 
   /**
@@ -77,7 +88,7 @@ export class DigestClient {
     const kind = response.status === 401 ? 'www' : response.status === 407 ? 'proxy' : null
     if (kind === null || tries >= MAX_RETRIES) return null
     const asked = this.#asked(response, kind)
-    const fresh: Session[] = []
+    let learned = false
     for (const [realm, offers] of asked) {
       const offer = offers.find(({ algorithm }) => this.#canUse(algorithm))
       const carried = nonceFor(request, kind, realm)
@@ -85,9 +96,11 @@ export class DigestClient {
         this.#sessions.delete(keyOf(kind, realm))
         continue
       }
-      fresh.push(this.#remember(kind, realm, offer))
+      this.#remember(kind, realm, offer)
+      learned = true
     }
-    return fresh.length === 0 ? null : this.#signed(request, fresh)
+    // Those for the proxies that let it through this far are signed anew: each takes a count of its nonce but once.
+    return learned ? this.sign(request) : null
   }
 
   /** What was refused with its nonce is refused again, unless that nonce had only grown old. */
@@ -136,21 +149,6 @@ export class DigestClient {
     if (this.#sessions.size >= MAX_SESSIONS && oldest !== undefined) this.#sessions.delete(oldest)
     this.#sessions.set(keyOf(kind, realm), session)
     return session
-  }
-
-  #signed(request: Request, sessions: readonly Session[]): Request {
-    const copy = request.clone()
-    for (const kind of ['www', 'proxy'] as const) {
-      const mine = sessions.filter((session) => session.kind === kind)
-      if (mine.length === 0) continue
-      const name = kind === 'www' ? 'Authorization' : 'Proxy-Authorization'
-      const realms = new Set(mine.map(({ realm }) => realm))
-      const kept = copy.headers.all(name.toLowerCase()).filter((text) => !isDigestFor(text, realms))
-      copy.headers.remove(name.toLowerCase())
-      for (const text of kept) copy.headers.append(name, text)
-      for (const session of mine) copy.headers.append(name, this.#credentials(session, copy))
-    }
-    return copy
   }
 
   #credentials(session: Session, { method, uri, body }: Signed): string {

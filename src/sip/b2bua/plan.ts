@@ -15,6 +15,8 @@ export interface DialTarget {
 export interface Credentials {
   readonly user: string
   readonly password: string
+  /** The only realm that gets an answer; null: whichever asks. */
+  readonly realm: string | null
 }
 
 /** Whom to call, and with what. */

@@ -36,7 +36,7 @@ function findPart(body: string, delimiter: string): Span | undefined {
     const headers = part.slice(0, blank.index)
     const type = /^content-type[ \t]*:[ \t]*([^\r\n]*)/im.exec(headers)?.[1]
     // An encoded part would have to be decoded first; nobody sends SDP so.
-    const encoded = /^content-transfer-encoding[ \t]*:[ \t]*(?!7bit|8bit|binary)/im.test(headers)
+    const encoded = /^content-transfer-encoding[ \t]*:[ \t]*(?![ \t]|7bit|8bit|binary)/im.test(headers)
     if (mediaType(type) === 'application/sdp' && !encoded) {
       // The line end before a delimiter belongs to it (RFC 2046 §5.1.1).
       const length = part.length - (/\r?\n$/.exec(part)?.[0].length ?? 0)

@@ -76,17 +76,18 @@ export class Section {
     this.set('c', connectionOf(address))
   }
 
-  /** Undefined when the section says nothing of it. */
+  /** The first that is said; undefined when the section says nothing of it. */
   get direction(): Direction | undefined {
-    return DIRECTIONS.find((d) => this.lines.some((l) => isAttribute(l, d)))
+    const line = this.lines.find(isDirection)
+    return line === undefined ? undefined : DIRECTIONS.find((d) => isAttribute(line, d))
   }
 
   set direction(direction: Direction) {
-    const at = this.lines.findIndex((l) => DIRECTIONS.some((d) => isAttribute(l, d)))
+    const at = this.lines.findIndex(isDirection)
     if (at < 0) this.addAttribute(direction, null)
     else {
       this.#replace(at, `a=${direction}`)
-      this.lines = this.lines.filter((l, i) => i <= at || !DIRECTIONS.some((d) => isAttribute(l, d)))
+      this.lines = this.lines.filter((l, i) => i <= at || !isDirection(l))
     }
   }
 
@@ -117,6 +118,10 @@ export class Section {
 
 function valueOf(line: string): string {
   return line.slice(2).replace(/\r?\n$/, '')
+}
+
+function isDirection(line: string): boolean {
+  return /^a=(?:sendrecv|sendonly|recvonly|inactive)(?:[:\r\n]|$)/.test(line)
 }
 
 function isAttribute(line: string, name: string): boolean {

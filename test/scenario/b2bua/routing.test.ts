@@ -45,9 +45,11 @@ describe('carriers in sequence', () => {
 })
 
 describe("a carrier's challenge", () => {
-  const script = { invite: dial(['bob'], { credentials: { user: 'trunk', password: 'secret' } }) }
-  const challenge = (nonce: string) => ({
-    headers: { 'Proxy-Authenticate': `Digest realm="carrier", nonce="${nonce}", algorithm=MD5` },
+  const script = {
+    invite: dial(['bob'], { credentials: { user: 'trunk', password: 'secret', realm: 'carrier' } }),
+  }
+  const challenge = (nonce: string, realm = 'carrier') => ({
+    headers: { 'Proxy-Authenticate': `Digest realm="${realm}", nonce="${nonce}", algorithm=MD5` },
   })
 
   it('is answered with the credentials of the call', () => {
@@ -94,6 +96,55 @@ describe("a carrier's challenge", () => {
     assert.equal(alice.got().at(-1), '407 INVITE')
     assert.equal(bob.got().filter((m) => m === 'INVITE').length, 2)
     room.assertEmpty()
+  })
+})
+
+describe('a digest leak (CVE-2021-41158)', () => {
+  const script = {
+    invite: dial(['bob'], { credentials: { user: 'trunk', password: 'secret', realm: 'carrier' } }),
+  }
+  const challenge = (realm: string) => ({
+    headers: { 'Proxy-Authenticate': `Digest realm="${realm}", nonce="n1", algorithm=MD5` },
+  })
+  /** Everything that has an account's name or a proof in it, of all that bob was sent. */
+  const proofs = (room: ReturnType<typeof b2buaLab>): string[] =>
+    room.bob.received.flatMap(({ headers }) => [
+      ...headers.all('authorization'),
+      ...headers.all('proxy-authorization'),
+    ])
+
+  it('an INVITE that another realm asks about is refused, not signed', () => {
+    const room = b2buaLab({ latencyMs: 10, script })
+    room.alice.call('sip:bob@example.com')
+    room.clock.advance(25)
+    room.bob.calls[0]?.answer(407, challenge('somebody else'))
+    room.clock.advance(30)
+    assert.deepEqual(proofs(room), [])
+    assert.equal(room.alice.got().at(-1), '407 INVITE')
+    room.assertEmpty()
+  })
+
+  it('a callee who asks in a re-INVITE and in the BYE gets nothing, whatever realm it names', () => {
+    const room = b2buaLab({ latencyMs: 10, script })
+    const { alice, bob, clock } = room
+    const a = alice.call('sip:bob@example.com')
+    clock.advance(25)
+    const b = bob.calls[0] as AgentCall
+    b.answer(200, { sdp: sdp('bob') })
+    clock.advance(30)
+    a.ack()
+    clock.advance(30)
+    a.within('INVITE', { sdp: sdp('alice2') })
+    clock.advance(30)
+    b.answer(407, challenge('carrier'), bob.lastRequest('INVITE'))
+    clock.advance(30)
+    assert.equal(alice.got().at(-1), '407 INVITE')
+    a.bye()
+    clock.advance(30)
+    b.answer(407, challenge('carrier'), bob.lastRequest('BYE'))
+    room.assertEmpty()
+    assert.deepEqual(proofs(room), [])
+    assert.deepEqual(bob.got(), ['INVITE', 'ACK', 'INVITE', 'BYE'])
   })
 })
 

@@ -143,6 +143,11 @@ describe('a digest client', () => {
     const three = mine.retry(asks(401, CHALLENGE), two, 1)
     assert.equal(sent(three, 'proxy-authorization').length, 2)
     assert.equal(sent(three).length, 1)
+    // The proxies that let the request through take no count of their nonces twice.
+    assert.deepEqual(
+      sent(three, 'proxy-authorization').map((f) => f.get('nc')),
+      ['00000002', '00000002'],
+    )
     assert.equal(client({ realm: 'trunk' }).retry(asks(407, CHALLENGE), invite(), 0), null)
     assert.equal(client().retry(asks(401), invite(), 0), null)
     assert.equal(client().retry(asks(401, 'Digest "', 'Basic realm="r"'), invite(), 0), null)

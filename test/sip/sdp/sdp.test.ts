@@ -48,6 +48,27 @@ describe('a session description', () => {
     )
   })
 
+  it('of 64 KiB costs milliseconds, however it is made', () => {
+    const formats = Array.from({ length: 8_000 }, (_, i) => ` ${i}`).join('')
+    for (const text of [
+      `m=audio 1 RTP/AVP${formats}\r\n${'a=rtpmap:1\n'.repeat(2_900)}`,
+      `m=audio 1 RTP/AVP 96${'0'.repeat(30_000)}\r${'0'.repeat(30_000)}\r\n`,
+      `m=audio 1 ${'x'.repeat(30_000)}\r${'x'.repeat(30_000)}\r\n`,
+    ]) {
+      const begun = process.threadCpuUsage().user
+      SessionDescription.parse(text).media[0]?.filterCodecs((c) => c.name === 'PCMU')
+      const ms = (process.threadCpuUsage().user - begun) / 1_000
+      // It was ten seconds for the first.
+      assert.ok(ms < 300, `${ms} ms for ${text.slice(0, 40)}`)
+    }
+  })
+
+  it('takes a format that is named as a part of every object for a format', () => {
+    const text = 'm=audio 1 RTP/AVP constructor __proto__ 0\r\n'
+    const names = SessionDescription.parse(text).media[0]?.codecs.map((c) => c.name)
+    assert.deepEqual(names, ['', '', 'PCMU'])
+  })
+
   it('has the parts that RFC 8866 names', () => {
     const sdp = SessionDescription.parse(PHONE)
     assert.deepEqual(sdp.origin, {
@@ -197,6 +218,8 @@ describe('SDP in a body', () => {
       'Content-Transfer-Encoding: base64\r\ncontent-type:app',
     )
     assert.equal(text('multipart/mixed;boundary=b1', encoded), undefined)
+    const plain = encoded.replace('base64', '8bit')
+    assert.equal(text('multipart/mixed;boundary=b1', plain), 'v=0\r\ns=-')
   })
 
   it('is replaced alone', () => {
