@@ -561,7 +561,7 @@ describe('two rtpengines, one of which is killed', { skip }, () => {
         calls: calls / 2,
         holdMs: 3_000,
         scenario,
-        extra: ['-key', 'target', `127.0.0.1:${calleePort}`],
+        extra: ['-key', 'target', `127.0.0.1:${calleePort}`, '-timeout', '60', '-timeout_error'],
       }),
     )
     const kept = await until('calls on both', async () => {
