@@ -74,7 +74,9 @@ export class NativeEndpoint implements UdpEndpoint {
     if (local === null) throw new Error('a bound socket without an address')
     const endpoint = new NativeEndpoint(udp, fd, local, listener)
     // Not before whoever opens it knows it.
-    queueMicrotask(() => endpoint.#wait())
+    queueMicrotask(() => {
+      if (!endpoint.#wait()) endpoint.#look()
+    })
     return endpoint
   }
 
@@ -133,18 +135,26 @@ export class NativeEndpoint implements UdpEndpoint {
     this.#watcher?.send(bytes, port, host)
   }
 
-  /** Lets dgram wait for the next datagram, on a descriptor of its own. */
-  #wait(): void {
-    if (this.#closed || this.#watcher !== null) return
+  /** Lets dgram wait for the next datagram, on a descriptor of its own. False: there is none left. */
+  #wait(): boolean {
+    if (this.#closed || this.#watcher !== null) return true
     const fd = this.#udp.duplicate(this.#fd)
-    // No descriptor left: looking needs none.
-    if (fd === null) return this.#look()
+    if (fd === null) return false
     if (this.#looks !== null) clearTimeout(this.#looks)
     this.#looks = null
     this.#count = 0
     const socket = udpSocket(4)
     this.#watcher = socket
-    socket.on('error', (error) => this.#listener.onError(error))
+    let waits = false
+    socket.once('listening', () => (waits = true))
+    socket.on('error', (error) => {
+      this.#listener.onError(error)
+      if (waits || this.#watcher !== socket) return
+      // It will never hear anything.
+      this.#watcher = null
+      socket.close()
+      this.#look()
+    })
     socket.on('message', (bytes, from) => {
       if (this.#closed) return
       this.#listener.onDatagram(bytes, from.address, from.port)
@@ -164,6 +174,7 @@ export class NativeEndpoint implements UdpEndpoint {
       }
     })
     socket.bind({ fd, exclusive: true })
+    return true
   }
 
   /** Looks at the socket from now on. */
@@ -177,7 +188,8 @@ export class NativeEndpoint implements UdpEndpoint {
       if (read > 0) this.#listener.onBatch?.()
       this.#count += read
       if (++this.#over >= CALM_LOOKS) {
-        if (this.#count < CALM_COUNT) return this.#wait()
+        // Without a descriptor to wait on, looking goes on: it needs none.
+        if (this.#count < CALM_COUNT && this.#wait()) return
         this.#over = 0
         this.#count = 0
       }
