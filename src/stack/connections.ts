@@ -8,6 +8,7 @@ import { TlsContexts, type TlsMaterial } from '../net/tls.ts'
 import { WsHandshakes } from '../net/ws.ts'
 import type { Limits } from '../sip/message/limits.ts'
 import type { Message } from '../sip/message/message.ts'
+import type { Framed } from '../sip/message/stream-framer.ts'
 import type { DropReason } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
 import type { Admission } from './admission.ts'
@@ -159,6 +160,7 @@ export class Connections {
       cut: (why) => connection.destroy(why),
       end: () => connection.end(),
       ping: connection.ping,
+      stalled: () => void this.#onFramed(stream, stream.framer.stalled(), connection),
       serves: (name = connection.remote.host) =>
         protocol !== 'tls' ||
         // The peer's very socket, by its address: nobody else is to be had there.
@@ -214,8 +216,14 @@ export class Connections {
 
   #onStreamBytes(stream: Stream, bytes: Buffer, connection: Connection): void {
     if (stream.givenUpAt !== null) return
+    const completed = this.#onFramed(stream, stream.framer.push(bytes), connection)
+    this.#table.heard(stream, completed)
+  }
+
+  /** True when a message has ended in it. */
+  #onFramed(stream: Stream, all: readonly Framed[], connection: Connection): boolean {
     let completed = false
-    for (const framed of stream.framer.push(bytes)) {
+    for (const framed of all) {
       if (framed.what === 'keepalive') {
         this.#pong(connection)
         continue
@@ -223,16 +231,17 @@ export class Connections {
       completed = true
       const raw = Buffer.from(framed.text, 'latin1')
       const { protocol, remote } = stream.path
-      if (!this.#o.intake.screen(raw, remote, protocol)) continue
+      const screened = this.#o.intake.screen(raw, remote, protocol)
       if (framed.what === 'fault') {
-        this.#o.intake.onUnframed(framed.text, raw, stream.flow, framed.fault)
+        if (screened) this.#o.intake.onUnframed(framed.text, raw, stream.flow, framed.fault)
         this.#table.giveUp(stream, stream.spoken)
         continue
       }
+      if (!screened) continue
       stream.spoken = true
       this.#o.intake.onText(framed.text, raw, stream.flow)
     }
-    this.#table.heard(stream, completed)
+    return completed
   }
 }
 

@@ -6,6 +6,8 @@ import type { StreamFlow } from './flows.ts'
 
 /** A message that began must be whole by then, or the peer is dripping bytes to hold the connection (slowloris). */
 const MESSAGE_DEADLINE_MS = 30_000
+/** A head on which nothing has come in for so long is looked at: it may be one that never ends, and can be answered. */
+const STALL_MS = 500
 /** A connection that has not carried a message by then: CRLFs alone keep none open. */
 const SILENT_DEADLINE_MS = 120_000
 /** A connection that did, and on which nothing has come in since: past any phone's keep-alive (RFC 5626 §4.4.1: 2 minutes). */
@@ -31,12 +33,18 @@ export interface Stream {
   readonly end: () => void
   /** Asks the peer for a sign of life; null where the transport has no such thing. */
   readonly ping: (() => void) | null
+  /** Called once for each message whose head stops coming before its end. */
+  readonly stalled: () => void
   /** Whether the connection may be used for a target that must prove this name; see `Target.name`. */
   readonly serves: (name: string | undefined) => boolean
   readonly openedAt: number
   /** When the first byte of an unfinished message came; null between messages. */
   partialSince: number | null
   lastBytesAt: number
+  /** Runs while a head is unfinished that has not been looked at. */
+  stall: Timer | null
+  /** The unfinished message's head has been: once is enough, or a peer that drips would have it read again and again. */
+  lookedAt: boolean
   /** A whole message has come in on it. */
   spoken: boolean
   /** When the stream was given up: nothing that comes in counts any more. Null while it is good. */
@@ -48,7 +56,7 @@ export interface Stream {
 }
 
 /** What the table asks of a connection. */
-export type StreamEnds = Pick<Stream, 'cut' | 'end'> & Partial<Pick<Stream, 'ping' | 'serves'>>
+export type StreamEnds = Pick<Stream, 'cut' | 'end'> & Partial<Pick<Stream, 'ping' | 'stalled' | 'serves'>>
 
 /** The open connections: found by flow or by peer, and swept of those that only hold a place. */
 export class StreamTable {
@@ -82,10 +90,13 @@ export class StreamTable {
       cut: connection.cut,
       end: connection.end,
       ping: connection.ping ?? null,
+      stalled: connection.stalled ?? (() => undefined),
       serves: connection.serves ?? (() => true),
       openedAt: now,
       partialSince: null,
       lastBytesAt: now,
+      stall: null,
+      lookedAt: false,
       spoken: false,
       givenUpAt: null,
       grace: null,
@@ -115,15 +126,27 @@ export class StreamTable {
   heard(stream: Stream, completed: boolean): void {
     const now = this.#clock.now()
     stream.lastBytesAt = now
-    if (stream.framer.buffered === 0) stream.partialSince = null
+    if (stream.framer.buffered === 0) {
+      stream.partialSince = null
+      this.#endStall(stream)
+      return
+    }
     // What is left after a whole message is the start of another one.
-    else if (completed || stream.partialSince === null) stream.partialSince = now
+    if (completed || stream.partialSince === null) {
+      stream.partialSince = now
+      stream.lookedAt = false
+    }
+    if (!stream.framer.inHead) this.#endStall(stream)
+    // What came in may have had it cut.
+    else if (!stream.lookedAt && this.#all.has(stream)) stream.stall ??= this.#awaitStall(stream, STALL_MS)
   }
 
   /** Where the next message begins can no longer be told: the connection ends in order, and soon. */
   giveUp(stream: Stream, answersOwed: boolean): void {
-    if (stream.givenUpAt !== null) return
+    // It may have been cut for what came in: nothing is left to end.
+    if (stream.givenUpAt !== null || !this.#all.has(stream)) return
     stream.givenUpAt = this.#clock.now()
+    this.#endStall(stream)
     // No new request shall take it.
     this.#forgetPeer(stream)
     if (answersOwed) stream.grace = this.#clock.startTimer(ANSWER_GRACE_MS, stream.end)
@@ -133,6 +156,7 @@ export class StreamTable {
   remove(stream: Stream): void {
     if (!this.#all.delete(stream)) return
     stream.grace?.cancel()
+    this.#endStall(stream)
     this.#forgetPeer(stream)
     const { protocol } = stream.path
     this.#counts.set(protocol, this.count(protocol) - 1)
@@ -155,6 +179,25 @@ export class StreamTable {
 
   *[Symbol.iterator](): IterableIterator<Stream> {
     yield* this.#all
+  }
+
+  #awaitStall(stream: Stream, ms: number): Timer {
+    return this.#clock.startTimer(ms, () => {
+      stream.stall = null
+      // One timer for all the bytes of a head that comes slowly, instead of one for each.
+      const left = stream.lastBytesAt + STALL_MS - this.#clock.now()
+      if (left > 0) {
+        stream.stall = this.#awaitStall(stream, left)
+        return
+      }
+      stream.lookedAt = true
+      stream.stalled()
+    })
+  }
+
+  #endStall(stream: Stream): void {
+    stream.stall?.cancel()
+    stream.stall = null
   }
 
   #forgetPeer(stream: Stream): void {

@@ -33,15 +33,8 @@ async function torture(corpus: string, ...flags: string[]): Promise<Outcome[]> {
   const siphon = await startSiphon({ script: answerAll })
   const json = join(mkdtempSync(join(tmpdir(), 'torture-')), 'out.json')
   try {
-    const args = [
-      `${root}/test/fixtures/${corpus}`,
-      '--target',
-      siphon.target,
-      '--wait',
-      '0.8',
-      '--json',
-      json,
-    ]
+    // Its wait for an answer, 1.2 s, is longer than the server's for the end of a head.
+    const args = [`${root}/test/fixtures/${corpus}`, '--target', siphon.target, '--json', json]
     const { code, output } = await python('torture_run.py', ...args, ...flags)
     assert.equal(code, 0, output)
     const outcomes = JSON.parse(readFileSync(json, 'utf8')) as Outcome[]
@@ -65,6 +58,8 @@ describe('torture messages: the answer that the RFC names', torturing, () => {
     it(`${corpus} over TCP, and byte by byte to the same end`, async () => {
       const whole = await torture(corpus, '--tcp')
       assert.equal(whole.length, files)
+      // The head of this one never ends, but what is there of it is broken already.
+      if (corpus === 'rfc4475') assert.equal(whole.find(({ name }) => name === 'baddn')?.got, 400)
       assert.deepEqual(await torture(corpus, '--tcp', '--bytewise'), whole)
     })
   }

@@ -10,6 +10,8 @@ interface Opened {
   readonly stream: Stream
   /** Why it was cut, or 'ended'; with the time in seconds. */
   readonly log: string[]
+  /** When its heads were found stalled, in seconds. */
+  readonly stalls: number[]
   /** Bytes come in. */
   hear(text: string): void
 }
@@ -22,12 +24,14 @@ function lab(): { clock: FakeClock; table: StreamTable; open(host?: string, port
     const path: Path = { protocol: 'tcp', local: { host: '192.0.2.9', port: 5060 }, remote: { host, port } }
     const flow = new StreamFlow(path, { clock, spine }, { closed: false, send: () => true })
     const log: string[] = []
+    const stalls: number[] = []
     const stream: Stream = table.add(flow, path, {
       cut: (why) => {
         log.push(`${clock.now() / 1000} ${why}`)
         table.remove(stream)
       },
       end: () => void log.push(`${clock.now() / 1000} ended`),
+      stalled: () => void stalls.push(clock.now() / 1000),
     })
     const hear = (text: string): void => {
       const framed = stream.framer.push(Buffer.from(text, 'latin1'))
@@ -35,7 +39,7 @@ function lab(): { clock: FakeClock; table: StreamTable; open(host?: string, port
       stream.spoken ||= completed
       table.heard(stream, completed)
     }
-    return { stream, log, hear }
+    return { stream, log, stalls, hear }
   }
   return { clock, table, open }
 }
@@ -114,6 +118,62 @@ describe('deadlines of stream connections', () => {
     const peer = open()
     table.giveUp(peer.stream, false)
     assert.deepEqual(peer.log, ['0 ended'])
+  })
+})
+
+describe('a head that stops coming', () => {
+  it('is looked at half a second after its last byte, once', () => {
+    const { clock, open } = lab()
+    const peer = open()
+    peer.hear(message.slice(0, 10))
+    clock.advance(300)
+    peer.hear(message.slice(10, 20))
+    clock.advance(499)
+    assert.deepEqual(peer.stalls, [])
+    clock.advance(1)
+    assert.deepEqual(peer.stalls, [0.8])
+    peer.hear(message.slice(20, 30))
+    clock.advance(5_000)
+    assert.deepEqual(peer.stalls, [0.8])
+    peer.hear(message.slice(30) + message.slice(0, 10))
+    clock.advance(5_000)
+    assert.deepEqual(peer.stalls, [0.8, 6.3])
+  })
+
+  it('is told from one that comes slowly, and from a body that does', () => {
+    const { clock, open } = lab()
+    const slow = open('192.0.2.1')
+    const body = open('192.0.2.2')
+    body.hear('OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 5\r\n\r\nhell')
+    for (const byte of message.repeat(2).slice(0, 60)) {
+      slow.hear(byte)
+      clock.advance(400)
+    }
+    assert.deepEqual([slow.stalls, body.stalls], [[], []])
+  })
+
+  it('has one timer however many bytes it comes in, none when it is whole, given up or gone; a whole message has none', () => {
+    const { clock, table, open } = lab()
+    const peer = open()
+    const sweep = clock.pendingTimers
+    peer.hear(message.repeat(3))
+    assert.equal(clock.pendingTimers, sweep)
+    for (const byte of message.slice(0, -1)) peer.hear(byte)
+    assert.equal(clock.pendingTimers, sweep + 1)
+    peer.hear(message.slice(-1))
+    assert.equal(clock.pendingTimers, sweep)
+    peer.hear(message.slice(0, 10))
+    table.giveUp(peer.stream, false)
+    assert.equal(clock.pendingTimers, sweep)
+    const other = open('192.0.2.2')
+    other.hear(message.slice(0, 10))
+    table.remove(other.stream)
+    assert.equal(clock.pendingTimers, sweep)
+    // It was cut for what came in.
+    other.hear(message.slice(10, 20))
+    table.giveUp(other.stream, true)
+    assert.equal(clock.pendingTimers, sweep)
+    assert.deepEqual(other.log, [])
   })
 })
 

@@ -6,6 +6,7 @@ import type { NextHops } from '../../src/base/next-hop.ts'
 import type { TlsMaterial } from '../../src/net/tls.ts'
 import type { Message, Request } from '../../src/sip/message/message.ts'
 import { createSpine, type Spine } from '../../src/spine/spine.ts'
+import type { Gate } from '../../src/stack/intake.ts'
 import type { Flow } from '../../src/stack/transport.ts'
 import { TransportLayer, type TransportLimits } from '../../src/stack/transport-layer.ts'
 import { countingIdentifiers } from '../support/counting-identifiers.ts'
@@ -33,6 +34,7 @@ export async function transportLab(
     tls?: TlsMaterial
     advertise?: { host: string; port: number }
     nextHops?: NextHops
+    gate?: Gate
   } = {},
 ): Promise<TransportLab> {
   const clock = new FakeClock()
@@ -48,6 +50,7 @@ export async function transportLab(
     ...(options.limits ? { limits: options.limits } : {}),
     tls: options.tls ?? null,
     ...(options.nextHops ? { nextHops: options.nextHops } : {}),
+    ...(options.gate ? { gate: options.gate } : {}),
     onMessage: (message, flow) => void got.push({ message, flow }),
     onFlowClosed: (_flow, error) => void closed.push(error),
   })

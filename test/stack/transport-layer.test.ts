@@ -199,6 +199,45 @@ describe('what is no valid message', () => {
     peer.socket.end()
     await until('the connection to be gone', () => lab.layer.connections.tcp === 0)
   })
+
+  it('on a stream: from a source whose messages are dropped it gets no answer and costs the connection', async (t) => {
+    const lab = await transportLab(t, { gate: { admit: () => true, screen: () => false } })
+    const peer = await tcpPeer(t, lab.tcp)
+    peer.send(options('SIP/2.0/TCP 127.0.0.1', ''))
+    await until('the end', () => peer.socket.readableEnded)
+    assert.equal(peer.text(), '')
+    assert.deepEqual(lab.faults, [])
+  })
+
+  /** The empty line at its end has been forgotten. */
+  const unended = (method: string): string =>
+    options('SIP/2.0/TCP 127.0.0.1', '')
+      .replaceAll('OPTIONS', method)
+      .replace('From: ', 'From: Bell, Alexander ')
+      .replace(/\r\n\r\n$/, '\r\nl: 0\r\n')
+
+  for (const [method, answer] of [
+    ['OPTIONS', /^SIP\/2\.0 400 From: [^]*\r\n\r\n$/],
+    ['ACK', /^$/],
+  ] as const) {
+    it(`on a stream: a broken ${method} that does not end costs the connection soon`, async (t) => {
+      const lab = await transportLab(t)
+      const peer = await tcpPeer(t, lab.tcp)
+      peer.send('\r\n\r\n')
+      await until('the pong', () => peer.text() === '\r\n')
+      peer.send(unended(method))
+      await until('the head to be waited for', () => lab.clock.pendingTimers === 2)
+      lab.clock.advance(499)
+      assert.deepEqual(lab.faults, [])
+      lab.clock.advance(1)
+      await until('the end', () => peer.socket.readableEnded)
+      assert.equal(lab.faults.length, 1)
+      assert.match(peer.text().slice(2), answer)
+      peer.socket.end()
+      await until('the connection to be gone', () => lab.layer.connections.tcp === 0)
+      assert.equal(lab.clock.pendingTimers, 0)
+    })
+  }
 })
 
 describe('RFC 5626 §3.5.1: keep-alives', () => {

@@ -37,7 +37,18 @@ export function parseMessage(text: string, limits: Limits = defaultLimits): Pars
   return { ok: false, fault: parsed.fault, answerable: salvageRequest(text) }
 }
 
-function readMessage(text: string, limits: Limits): Parsed<Message> {
+/**
+ * What is wrong with a message of which only the first lines of the head are here, none of them to be folded any further.
+ * Null when a valid message can still come of it: what is missing is taken to come, and to be right.
+ */
+export function findFault(lines: string, limits: Limits = defaultLimits): Fault | null {
+  if (lines === '') return null
+  const parsed = readMessage(`${lines}\r\n`, limits, false)
+  return parsed.ok ? null : parsed.fault
+}
+
+/** @param ended false: the empty line at the end is not the sender's, more of the message is to come */
+function readMessage(text: string, limits: Limits, ended = true): Parsed<Message> {
   if (text.length > limits.maxMessageBytes)
     return { ok: false, fault: { status: 513, what: 'the message is too long' } }
   let start = 0
@@ -46,8 +57,8 @@ function readMessage(text: string, limits: Limits): Parsed<Message> {
   const end = lineEnd(text, start)
   if (end < 0) return malformed('no start line', start)
   return isStatusLine(text, start)
-    ? readResponse(text, start, end, limits)
-    : readRequest(text, start, end, limits)
+    ? readResponse(text, start, end, limits, ended)
+    : readRequest(text, start, end, limits, ended)
 }
 
 function isStatusLine(text: string, start: number): boolean {
@@ -55,7 +66,13 @@ function isStatusLine(text: string, start: number): boolean {
   return text.charCodeAt(start + 3) === 0x2f && text.slice(start, start + 3).toUpperCase() === 'SIP'
 }
 
-function readRequest(text: string, start: number, end: number, limits: Limits): Parsed<Message> {
+function readRequest(
+  text: string,
+  start: number,
+  end: number,
+  limits: Limits,
+  ended: boolean,
+): Parsed<Message> {
   const space = text.indexOf(' ', start)
   const last = text.lastIndexOf(' ', end - 1)
   if (space < 0 || space >= last) return malformed('a start line that is neither request nor response', start)
@@ -72,14 +89,21 @@ function readRequest(text: string, start: number, end: number, limits: Limits): 
   }
   const head = readHead(text, end + 2, limits)
   if (!head.ok) return head
-  const body = readBody(text, head.value)
+  const whole = ended ? head.value : completed(head.value, method)
+  const body = readBody(text, whole)
   if (!body.ok) return body
-  const request = new Request(method, uri, new HeaderFields(head.value.fields), body.value)
-  const fault = checkFields(request, head.value) ?? checkRequestFields(request)
+  const request = new Request(method, uri, new HeaderFields(whole.fields), body.value)
+  const fault = checkFields(request, whole) ?? checkRequestFields(request)
   return fault === null ? { ok: true, value: request } : { ok: false, fault }
 }
 
-function readResponse(text: string, start: number, end: number, limits: Limits): Parsed<Message> {
+function readResponse(
+  text: string,
+  start: number,
+  end: number,
+  limits: Limits,
+  ended: boolean,
+): Parsed<Message> {
   const space = text.indexOf(' ', start)
   if (space < 0 || space > end) return malformed('a status line without a status', start)
   const version = checkVersion(text, start, space)
@@ -95,15 +119,16 @@ function readResponse(text: string, start: number, end: number, limits: Limits):
   const reason = text.slice(codeEnd + 1, Math.max(end, codeEnd + 1))
   const head = readHead(text, end + 2, limits)
   if (!head.ok) return head
-  const body = readBody(text, head.value)
+  const whole = ended ? head.value : completed(head.value, 'OPTIONS')
+  const body = readBody(text, whole)
   if (!body.ok) return body
   const response = new Response(
     status,
     codeEnd < end ? reason : '',
-    new HeaderFields(head.value.fields),
+    new HeaderFields(whole.fields),
     body.value,
   )
-  const fault = checkFields(response, head.value)
+  const fault = checkFields(response, whole)
   return fault === null ? { ok: true, value: response } : { ok: false, fault }
 }
 
@@ -135,6 +160,24 @@ const mandatory: readonly (readonly [role: number, name: string])[] = [
   [CSEQ, 'cseq'],
 ]
 const MANDATORY = VIA | FROM | TO | CALL_ID | CSEQ
+
+/** The head of which this is the beginning, with the mandatory fields that have not come yet; its body has not, either. */
+function completed({ fields, bodyStart, roles }: Head, method: string): Head {
+  const missing: readonly (readonly [role: number, name: string, value: string])[] = [
+    [VIA, 'via', 'SIP/2.0/TCP host.invalid'],
+    [FROM, 'from', '<sip:host.invalid>'],
+    [TO, 'to', '<sip:host.invalid>'],
+    [CALL_ID, 'call-id', '1'],
+    [CSEQ, 'cseq', `1 ${method}`],
+  ]
+  const rest = missing.filter(([role]) => (roles & role) === 0)
+  return {
+    fields: [...fields, ...rest.map(([, name, value]) => ({ name, key: name, value }))],
+    bodyStart,
+    roles: roles | MANDATORY,
+    contentLength: null,
+  }
+}
 
 function checkFields(message: Message, { roles }: Head): Fault | null {
   if ((roles & MANDATORY) !== MANDATORY) {

@@ -1,8 +1,9 @@
-import { isA, TOKEN } from './characters.ts'
+import { isA, isSpace, TOKEN } from './characters.ts'
 import { type Fault, malformed, type Parsed } from './fault.ts'
 import { readHead } from './head.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import { lineEnd } from './lines.ts'
+import { findFault } from './parse.ts'
 
 export type Framed =
   | { readonly what: 'message'; readonly text: string }
@@ -18,8 +19,9 @@ const EMPTY = new Uint8Array(0)
 /**
  * Cuts a stream of bytes into messages by their Content-Length (§18.3, §7.5).
  *
- * What it says depends on the bytes alone, never on how they were split. Each byte is looked at a bounded number of
- * times, however it arrives. After a fault it is dead: it gives nothing any more and keeps nothing.
+ * What it says of bytes depends on them alone, never on how they were split. Each byte is looked at a bounded number of
+ * times, however it arrives, as long as `stalled` is asked once a message. After a fault it is dead: it gives nothing any
+ * more and keeps nothing.
  */
 export class StreamFramer {
   readonly #limits: Limits
@@ -41,6 +43,28 @@ export class StreamFramer {
   /** Bytes held back because their message is not complete. */
   get buffered(): number {
     return this.#keptLength
+  }
+
+  /** The head of a message has begun and has not ended. */
+  get inHead(): boolean {
+    return this.#keptLength > 0 && this.#messageLength === 0
+  }
+
+  /**
+   * To be asked when a head stops coming. It may never end, as where the empty line was forgotten; when what is there of
+   * it is broken beyond what could follow, that is the fault. A line is looked at once the next one has begun: until
+   * then it may be folded (§7.3.1). Its fault is one that the whole message would have, so that no valid one is harmed.
+   */
+  stalled(): Framed[] {
+    const framed: Framed[] = []
+    if (!this.inHead) return framed
+    const text = latin1(this.#kept, 0, this.#keptLength)
+    const fault = findFault(text.slice(0, unfoldable(text)), this.#limits)
+    if (fault === null) return framed
+    // A last line that might have been folded does for an answer; one that is cut off does not.
+    this.#fail(fault, text.slice(0, text.lastIndexOf('\r\n') + 2), framed)
+    this.#forget()
+    return framed
   }
 
   /** Takes the next bytes of the stream; gives what has become complete. The bytes can be reused after the call. */
@@ -140,6 +164,15 @@ export class StreamFramer {
     this.#kept = EMPTY
     this.#keptLength = 0
   }
+}
+
+/** The length of the lines that have ended and are followed by the beginning of another, not of a fold. */
+function unfoldable(text: string): number {
+  let crlf = text.lastIndexOf('\r\n')
+  while (crlf >= 0 && (crlf + 2 === text.length || isSpace(text.charCodeAt(crlf + 2)))) {
+    crlf = crlf === 0 ? -1 : text.lastIndexOf('\r\n', crlf - 1)
+  }
+  return crlf < 0 ? 0 : crlf + 2
 }
 
 /** The place after the first CRLF CRLF in `source` that starts at or after `from` and ends by `end`; -1 when there is none. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { defaultLimits, parseMessage } from '../../../src/sip/message/parse.ts'
@@ -194,5 +195,128 @@ describe('limits of a stream', () => {
   it('refuses a body that is too long before it arrives', () => {
     const [fault] = frame(options('Content-Length: 65536\r\n'))
     assert.ok(fault?.what === 'fault' && fault.fault.status === 513)
+  })
+})
+
+const torture = new URL('../../fixtures/rfc4475/', import.meta.url)
+const corpus = readdirSync(torture)
+  .filter((name) => name.endsWith('.dat'))
+  .map((name) => ({ name, text: readFileSync(new URL(name, torture), 'latin1') }))
+
+/** What is said of the beginning of a message, when no more comes. Null when it is no head that has not ended. */
+function stalled(start: string): Framed[] | null {
+  const framer = new StreamFramer()
+  if (framer.push(Buffer.from(start, 'latin1')).length > 0 || !framer.inHead) return null
+  return framer.stalled()
+}
+
+describe('a head that stops before its end', () => {
+  const from = '<sip:probe@example.com>'
+  const broken = head.replace(from, `Bell, Alexander ${from}`)
+
+  it('is a fault when a line of it is broken; all lines that have ended are there for the answer', () => {
+    const [fault, ...others] = stalled(`${broken}Accept: a/b\r\nl`) ?? []
+    assert.deepEqual(others, [])
+    assert.ok(fault?.what === 'fault' && fault.fault.status === 400)
+    assert.match(fault.fault.what, /^From: /)
+    assert.equal(fault.text, `${broken}Accept: a/b\r\n`)
+    const parsed = parseMessage(fault.text)
+    assert.ok(!parsed.ok && parsed.answerable?.via?.host === '127.0.0.13')
+  })
+
+  it('kills the framer then, and leaves it as it is otherwise', () => {
+    const dead = new StreamFramer()
+    dead.push(Buffer.from(broken, 'latin1'))
+    assert.equal(dead.stalled().length, 1)
+    assert.deepEqual([dead.stalled(), dead.inHead, dead.buffered], [[], false, 0])
+    assert.deepEqual(dead.push(Buffer.from(message, 'latin1')), [])
+    const framer = new StreamFramer()
+    const bytes = Buffer.from(message, 'latin1')
+    framer.push(bytes.subarray(0, 100))
+    assert.deepEqual(framer.stalled(), [])
+    assert.deepEqual(framer.push(bytes.subarray(100)), [{ what: 'message', text: message }])
+  })
+
+  const start = 'OPTIONS sip:a@b SIP/2.0\r\n'
+  const cases: Readonly<Record<string, readonly [text: string, status: number | null]>> = {
+    'nothing but a start line': [start, null],
+    'a start line that is not whole': ['OPTIONS sip:a@b SIP/3.', null],
+    'another version': ['OPTIONS sip:a@b SIP/3.0\r\nV', 505],
+    'a protocol that is not SIP': ['GET / HTTP/1.1\r\nHost', 400],
+    'a broken line that may yet be folded': [`${start}From: "Bell\r\n`, null],
+    'one that has been, and may be further': [`${start}From: "Bell\r\n  Alex`, null],
+    'one whose quote a fold has closed': [`${start}From: "Bell\r\n  Alex" <sip:a@b>\r\nTo`, null],
+    'one whose quote no fold has closed': [`${start}From: "Bell\r\n  Alex <sip:a@b>\r\nTo`, 400],
+    'a field that must be there once, twice': [`${start}CSeq: 1 OPTIONS\r\nCSeq: 1 OPTIONS\r\nT`, 400],
+    'a CSeq of another method': [`${start}CSeq: 1 INVITE\r\nTo`, 400],
+    'a length that is none': [`${start}l: -1\r\nTo`, 400],
+    'a body that is not there yet': [`${start}l: 100\r\nTo`, null],
+    'a broken response': ['SIP/2.0 200 OK\r\nTo: a b c\r\nl', 400],
+    'the beginning of a response': ['SIP/2.0 200 OK\r\nCSeq: 1 BYE\r\nl', null],
+    'half a keep-alive': ['\r', null],
+  }
+  for (const [name, [text, status]] of Object.entries(cases)) {
+    it(`${name}: ${status === null ? 'is waited for' : status}`, () => {
+      const [fault] = stalled(text) ?? []
+      assert.equal(fault?.what === 'fault' ? fault.fault.status : null, status)
+    })
+  }
+
+  it('is no fault at any byte of a valid message', () => {
+    const valid = corpus.filter(({ text }) => parseMessage(text).ok)
+    assert.ok(valid.length >= 25, String(valid.length))
+    for (const { name, text } of valid) {
+      const end = text.indexOf('\r\n\r\n')
+      for (let length = 0; length < end + 4; length++) {
+        assert.deepEqual(stalled(text.slice(0, length)) ?? [], [], `${name} at ${length}`)
+      }
+    }
+  })
+
+  it('is a fault only where the whole message has one, whatever has been done to it', () => {
+    const change = fc.record({
+      at: fc.nat(5_000),
+      removed: fc.nat(3),
+      put: fc.string({
+        unit: fc.constantFrom(
+          '\r',
+          '\n',
+          '\r\n',
+          '\r\n ',
+          ' ',
+          ':',
+          ',',
+          '"',
+          '\\',
+          '<',
+          ';',
+          '\0',
+          '\xe9',
+          'l',
+          '0',
+        ),
+        maxLength: 2,
+      }),
+    })
+    let found = 0
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...corpus),
+        fc.array(change, { maxLength: 3 }),
+        fc.nat(5_000),
+        ({ text }, changes, where) => {
+          const changed = changes.reduce((whole, { at, removed, put }) => {
+            const from = at % whole.length
+            return whole.slice(0, from) + put + whole.slice(from + removed)
+          }, text)
+          const said = stalled(changed.slice(0, where % changed.length))
+          if (said === null || said.length === 0) return
+          found++
+          assert.equal(parseMessage(changed).ok, false)
+        },
+      ),
+      { numRuns: 5_000 },
+    )
+    assert.ok(found > 500, String(found))
   })
 })
