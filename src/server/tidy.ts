@@ -4,9 +4,11 @@ import type { Clock, Timer } from '../base/clock.ts'
 
 const PERIOD_MS = 500
 /** So much more than after the last time is worth a pause, bytes. */
-const WORTH_BYTES = 32 << 20
-/** A loop that is busy for less than this part of a second has time. */
+const WORTH_BYTES = 64 << 20
+/** A loop that is busy for less than this part of the time has time. */
 const QUIET = 0.1
+/** A flood may draw breath for one. */
+const QUIET_PERIODS = 2
 
 export interface Tidying {
   /** Something large is over: there is something to give back even if this thread's heap has not grown. */
@@ -28,20 +30,22 @@ export interface Heap {
  *
  * V8 collects when a thread allocates. After a flood nobody does: the nursery stays as large as the flood has made it,
  * and transactions that have ended lie in the old space, until the next flood. Asked for a collection that is to make
- * the heap small, it returns all of that. This stops the thread for some 30 to 70 ms, and longer the more lives, so it
- * is done only when `free()` says that nobody would notice, and the loop has had next to nothing to do.
+ * the heap small, it returns all of that. It stops the thread for 60 to 130 ms, 220 where others want its processor, and
+ * longer the more lives. Therefore it is done only when `free()` says that nobody would notice, and the loop has had
+ * next to nothing to do for a second.
  */
 export function startTidying(clock: Clock, free: () => boolean, heap: Heap = v8Heap()): Tidying {
   let least = heap.total()
   let expected = false
+  let quiet = 0
   heap.busy()
   let timer: Timer
   const tick = (): void => {
     timer = clock.startTimer(PERIOD_MS, tick)
-    const busy = heap.busy()
+    quiet = heap.busy() < QUIET ? quiet + 1 : 0
     const total = heap.total()
     least = Math.min(least, total)
-    if ((!expected && total - least < WORTH_BYTES) || busy > QUIET || !free()) return
+    if ((!expected && total - least < WORTH_BYTES) || quiet < QUIET_PERIODS || !free()) return
     expected = false
     heap.collect()
     // What is left is needed: to ask for the same again and again would free nothing.

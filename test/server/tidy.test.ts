@@ -31,6 +31,11 @@ describe('giving memory back after a burst', () => {
     clock.advance(10_000)
     assert.equal(state.collected, 0, 'calls are up')
     state.free = true
+    state.busy = 0.5
+    clock.advance(500)
+    state.busy = 0.01
+    clock.advance(500)
+    assert.equal(state.collected, 0, 'it only draws breath')
     clock.advance(1_000)
     assert.equal(state.collected, 1)
     clock.advance(60_000)
@@ -42,10 +47,10 @@ describe('giving memory back after a burst', () => {
     state.total = 150 * MB
     state.left = 120 * MB
     clock.advance(1_000)
-    state.total = 140 * MB
+    state.total = 180 * MB
     clock.advance(60_000)
     assert.equal(state.collected, 1)
-    state.total = 160 * MB
+    state.total = 190 * MB
     clock.advance(1_000)
     assert.equal(state.collected, 2)
   })
