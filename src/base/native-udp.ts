@@ -10,6 +10,7 @@ import {
   type NativeReader,
   SOCKADDR_IN,
 } from './native-messages.ts'
+import { loadFfi, type Ffi } from './ffi.ts'
 
 export type { NativeBatch, NativeBurst, NativeReader } from './native-messages.ts'
 
@@ -76,31 +77,14 @@ export interface KernelUdp {
   getsockname(fd: number, address: bigint, length: bigint): number
 }
 
-interface Ffi {
-  dlopen(
-    path: null,
-    functions: Record<string, { arguments: string[]; return: string }>,
-  ): { functions: KernelUdp }
-  getRawPointer(buffer: Buffer): bigint
-}
-
-function loadFfi(): Ffi | null {
+function loadForUdp(): Ffi<KernelUdp> | null {
   const known = process.platform === 'linux' && (process.arch === 'x64' || process.arch === 'arm64')
   if (!known || endianness() !== 'LE' || process.env['SIPHON_NATIVE_UDP'] === '0') return null
-  // The module announces on every start that it is experimental; that is told in the decision, once.
-  const emit = process.emitWarning
-  process.emitWarning = () => {}
-  try {
-    return (process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined) ?? null
-  } catch {
-    return null
-  } finally {
-    process.emitWarning = emit
-  }
+  return loadFfi<KernelUdp>()
 }
 
 function load(): NativeUdp | null {
-  const ffi = loadFfi()
+  const ffi = loadForUdp()
   if (ffi === null) return null
   try {
     const { functions } = ffi.dlopen(null, {
@@ -120,7 +104,7 @@ function load(): NativeUdp | null {
   }
 }
 
-function create(ffi: Ffi, kernel: KernelUdp): NativeUdp {
+function create(ffi: Ffi<KernelUdp>, kernel: KernelUdp): NativeUdp {
   const memory = (bytes: number): NativeMemory => {
     // A slab of its own: it must not move, nor share its place with anything else.
     const buffer = Buffer.allocUnsafeSlow(bytes)

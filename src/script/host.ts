@@ -50,6 +50,8 @@ export interface HostOptions {
   readonly batchMs?: number
   /** 0 … 1, for the jitter of script timers. */
   readonly random?: () => number
+  /** How many threads can run at once. Default: what the system says. */
+  readonly processors?: number | undefined
 }
 
 /** How often workers that have work are looked at. Two looks without a move, and their unstarted jobs go elsewhere. */
@@ -94,7 +96,7 @@ export class ScriptHost implements Router {
     this.#limits = options.limits
     this.#batchMs = options.batchMs ?? 0
     const { poolSize, poolMax } = options.limits
-    this.#pool = new WorkerPool(options.clock, options.control, poolSize, poolMax)
+    this.#pool = new WorkerPool(options.clock, options.control, poolSize, poolMax, options.processors)
     const { handlerTimeoutMs } = options.limits
     this.#maxWaitMs = Math.max(handlerTimeoutMs, Math.min(2 * handlerTimeoutMs, 30_000))
     this.#queue = new RunQueue(options.limits.queueCapacity)

@@ -26,6 +26,11 @@ const QUICK_MS = 10
 /** Offers one worker is given before the next one is woken: a wake-up costs more than a handler. */
 const PACK = 12
 
+/** Handlers that take less than this on average, by the clock, neither block their thread nor wait for somebody. Milliseconds. */
+const QUICK_HANDLER_MS = 10
+/** A handler moves `Claims.progress` twice: when it begins and when it is over. */
+const STEPS = 2
+
 /** One worker as the host sees it: what it was offered, and whether it still moves. */
 export class WorkerLink {
   readonly id: number
@@ -48,6 +53,8 @@ export class WorkerLink {
   #lastProgress = 0
   #pinged = false
   #lastOffer = 0
+  #lastLook: number
+  #pace = 0
 
   constructor(
     id: number,
@@ -63,6 +70,7 @@ export class WorkerLink {
     this.port = port
     this.claims = claims
     this.lastUsed = now
+    this.#lastLook = now
     for (let slot = claims.slots - 1; slot >= 0; slot--) this.#freeSlots.push(slot)
   }
 
@@ -83,6 +91,18 @@ export class WorkerLink {
   /** It works through its offers quickly: one more costs no wake-up and hardly waits. */
   takesOneMore(now: number): boolean {
     return this.busy > 0 && this.busy < PACK && now - this.#lastOffer < QUICK_MS
+  }
+
+  /**
+   * What waits does not wait for CPU, but for this worker: it does not move, a handler blocks its thread, or many of its
+   * handlers wait for an answer from elsewhere. Not so when its verdicts wait for the engine, or when it is quick.
+   */
+  get isHeldUp(): boolean {
+    return (
+      this.stalledSince !== null ||
+      (this.parked + this.abandoned.size) * 2 >= this.claims.slots ||
+      (this.claims.running !== 0 && this.#pace * QUICK_HANDLER_MS < 1)
+    )
   }
 
   offer(run: Run, id: number, contacts: readonly ContactView[] | null, now: number): void {
@@ -174,6 +194,8 @@ export class WorkerLink {
   /** Looks whether the worker has moved since it was last looked at, and asks it to when it has not. */
   observe(now: number): void {
     const progress = this.claims.progress
+    this.#pace = (progress - this.#lastProgress) / STEPS / Math.max(1, now - this.#lastLook)
+    this.#lastLook = now
     if (progress !== this.#lastProgress) {
       this.#lastProgress = progress
       this.#pinged = false

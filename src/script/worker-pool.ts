@@ -1,12 +1,16 @@
+import { availableParallelism } from 'node:os'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { HostControlPort } from './conversation.ts'
 import type { Run } from './run.ts'
 import type { WorkerLink } from './worker-link.ts'
 
 /** A worker above the pool's size that had nothing to do for so long is let go. Milliseconds. */
-const IDLE_MS = 60_000
+const IDLE_MS = 12_000
 /** Workers that are replaced are back sooner; after so long without any, they keep dying. Milliseconds. */
 const GONE_MS = 1_000
+
+/** A thread that only lost its turn is not held up at so many looks. */
+const HELD_UP_LOOKS = 3
 
 /**
  * Which workers there are and which of them serve. Keeps the pool at its size, lets it grow to its ceiling, and lets
@@ -17,18 +21,28 @@ export class WorkerPool {
   readonly #clock: Clock
   readonly #control: HostControlPort
   readonly #size: number
+  readonly #processors: number
   /** Every worker that is not gone, those included that no longer serve but still have runs. */
   readonly #links = new Map<number, WorkerLink>()
   #serving: readonly WorkerLink[] = []
   #generation = 0
   #requested = 0
+  /** Times one after another that jobs waited and one worker more would have helped. */
+  #heldUp = 0
   #idleLook: Timer | null = null
   #closed = false
   /** When the last worker left. */
   #emptySince = 0
 
-  /** @param size workers at rest @param max ceiling */
-  constructor(clock: Clock, control: HostControlPort, size: number, max: number) {
+  /** @param size workers at rest @param max ceiling @param processors as many threads can run at once */
+  constructor(
+    clock: Clock,
+    control: HostControlPort,
+    size: number,
+    max: number,
+    processors = availableParallelism(),
+  ) {
+    this.#processors = processors
     this.#clock = clock
     this.#control = control
     this.#size = size
@@ -133,9 +147,19 @@ export class WorkerPool {
     if (missing > 0) this.#ask(missing)
   }
 
-  /** One more worker, up to the ceiling. One at a time: each costs the load of a script. */
+  /**
+   * Jobs wait. One more worker, up to the ceiling and one at a time: each costs the load of a script, and 25 MB. None
+   * while there are as many at work as processors: more would only take turns, or wait for the engine together.
+   */
   grow(): void {
-    if (this.#generation > 0 && this.#requested === 0 && this.size < this.max) this.#ask(1)
+    if (this.#generation === 0 || this.#requested > 0 || this.size >= this.max) return
+    const atWork = this.#serving.reduce((sum, link) => sum + (link.isHeldUp ? 0 : 1), 0)
+    this.#heldUp = atWork < this.#processors ? this.#heldUp + 1 : 0
+    // Who has not moved for two looks has been looked at long enough.
+    const stuck = this.#serving.every((link) => link.stalledSince !== null)
+    if (this.#heldUp < HELD_UP_LOOKS && !stuck) return
+    this.#heldUp = 0
+    this.#ask(1)
   }
 
   close(): void {

@@ -44,6 +44,10 @@ import { mediaRelay, mediaServices } from './media-services.ts'
 import { createNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import { Outgoing } from './outgoing.ts'
+import { startTidying } from './tidy.ts'
+
+/** Bindings and transactions, those that only linger included, with which a collection takes no longer than a retransmission is late. */
+const MOST_KEPT = 20_000
 
 export interface EngineWorld {
   readonly clock: Clock
@@ -261,7 +265,11 @@ export class Engine {
         this.#media === null ? out(record) : this.#media.complete(record, out)
       new CdrTap({ spine, identifiers, policy: start.cdr, push })
     }
-    this.#closers.push(() => probe.stop())
+    const tidying = startTidying(clock, () => this.#mayPause)
+    this.#closers.push(
+      () => probe.stop(),
+      () => tidying.stop(),
+    )
   }
 
   #flowFor(uri: string, called: string | undefined): Flow | null {
@@ -383,6 +391,15 @@ export class Engine {
         generation: host.generation,
       },
     }
+  }
+
+  /** Nobody would notice if the thread stood still for a moment: no call is up, no handler runs, and not much is to be gone through. */
+  get #mayPause(): boolean {
+    const { host } = this
+    const calls = this.#calls.active + this.#dialogs.size + this.#b2bua.busy
+    if (calls + host.inflight + host.queued > 0) return false
+    const counts: readonly number[] = Object.values(this.#transactions.counts)
+    return counts.reduce((sum, count) => sum + count, this.#registrar.contacts) <= MOST_KEPT
   }
 
   #cdrSessions(): number {

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { formatAddress, type Address } from '../base/address.ts'
 import { createByteRing } from '../base/byte-ring.ts'
 import { systemClock } from '../base/clock.ts'
+import { trimMemory } from '../base/native-memory.ts'
 import type { Config } from '../config/config.ts'
 import { createMetricsShared } from '../metrics/shared.ts'
 import { MetricsReader } from '../metrics/reader.ts'
@@ -33,6 +34,7 @@ import { handlerSettings } from './handler-settings.ts'
 import { levelsOf } from './levels.ts'
 import { listenFault } from './listen-fault.ts'
 import { engineStart } from './settings.ts'
+import { startTidying, v8Heap, type Tidying } from './tidy.ts'
 
 export type ServerState = 'starting' | 'ready' | 'draining' | 'stopped'
 
@@ -83,6 +85,7 @@ export class Server {
   readonly #hep: HepExporter | null
   readonly #store: RegistrationStore | null
   readonly #started = performance.now()
+  readonly #tidying: Tidying
   #engine: Worker | null = null
   #link: EngineLink | null = null
   #supervisor: Supervisor | null = null
@@ -119,7 +122,16 @@ export class Server {
       origin: 'builtin',
     })
     const probe = startThreadProbe(writer, systemClock)
-    this.#closers.push(async () => probe.stop())
+    // This thread carries no call. A worker's pages are kept for the next one until somebody collects, as is what it had of malloc.
+    this.#tidying = startTidying(
+      systemClock,
+      () => true,
+      v8Heap(() => trimMemory?.()),
+    )
+    this.#closers.push(async () => {
+      probe.stop()
+      this.#tidying.stop()
+    })
     const say = (level: LogLine['level'], text: string): void => this.say(level, 'export', text)
     this.#cdr = createCdrPipeline(config, systemClock, say)
     const { backend, sqlite } = config.registrar
@@ -408,8 +420,11 @@ export class Server {
       toEngine: (message, transfer) => this.#engine?.postMessage({ what: 'script', message }, [...transfer]),
       onLog: this.#log,
       onMetrics: (thread, message) => this.#reader.receive(thread, message as MetricsMessage),
-      onThread: (thread, moved) =>
-        moved === 'up' ? this.#reader.attach(thread) : this.#reader.detach(thread),
+      onThread: (thread, moved) => {
+        if (moved === 'up') return this.#reader.attach(thread)
+        this.#tidying.expect()
+        return this.#reader.detach(thread)
+      },
       onMetricNames: (names) => this.#reader.retireAllBut(names),
     })
     this.#supervisor = supervisor

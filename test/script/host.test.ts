@@ -126,6 +126,7 @@ function lab(limits: Partial<HostLimits> = {}, workers = 1) {
       killWorker: (id) => void asked.push(`kill ${id}`),
     },
     random: () => 0.5,
+    processors: 1,
   })
   const made = Array.from({ length: workers }, (_, i) => new FakeWorker(i + 1, host, all.handlersPerWorker))
   host.switchGeneration(
@@ -320,7 +321,7 @@ describe('the script host', () => {
     assert.equal(host.queued, 0)
   })
 
-  it('grows one by one to the ceiling, and shrinks after a minute without use', () => {
+  it('grows one by one to the ceiling, and shrinks after seconds without use', () => {
     const { clock, host, worker, asked, submit } = lab({
       poolMax: 2,
       handlersPerWorker: 1,
@@ -344,8 +345,23 @@ describe('the script host', () => {
       host.flush()
     }
     assert.equal(host.size, 2)
-    clock.advance(71_000)
+    clock.advance(9_000)
+    assert.equal(host.size, 2)
+    clock.advance(6_000)
     assert.deepEqual(asked, ['need 1', 'release 2'])
+    assert.equal(host.size, 1)
+  })
+
+  it('does not grow while its workers have answered and their answers are not taken in', () => {
+    const { clock, host, worker, asked, submit } = lab({ poolMax: 2, handlersPerWorker: 1 })
+    for (let i = 0; i < 5; i++) submit()
+    host.flush()
+    for (let look = 0; look < 12; look++) {
+      // It moves, is done, and what it has to say is on its way: the engine is late, not the worker.
+      worker.claims.alive()
+      clock.advance(50)
+    }
+    assert.deepEqual(asked, [])
     assert.equal(host.size, 1)
   })
 
