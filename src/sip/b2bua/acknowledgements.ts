@@ -1,5 +1,4 @@
 import type { Dialog, Outgoing } from '../dialog/dialog.ts'
-import { declining } from './declining.ts'
 import type { Content, Header, Out } from './events.ts'
 import { put } from './headers.ts'
 
@@ -10,19 +9,14 @@ import { put } from './headers.ts'
 export class Acknowledgements {
   readonly #dialog: Dialog
   readonly #out: Out
-  /** Makes a description one of ours to this peer. */
-  readonly #describe: (content: Content) => Content
   /** CSeq number of the INVITE whose 2xx waits for its ACK. */
   #waiting: number | null = null
   /** Of that INVITE (§22.1: its ACK has the same). */
   #credentials: readonly Header[] = []
-  /** Of that 2xx: the ACK must answer it (§13.2.1). */
-  #offer: Content | null = null
   /** The last two: one 2xx may be repeated while the next INVITE is answered. */
   #sent: readonly { readonly seq: number; readonly ack: Outgoing }[] = []
 
-  constructor(dialog: Dialog, out: Out, describe: (content: Content) => Content) {
-    this.#describe = describe
+  constructor(dialog: Dialog, out: Out) {
     this.#dialog = dialog
     this.#out = out
   }
@@ -33,13 +27,12 @@ export class Acknowledgements {
   }
 
   /** The 2xx of this INVITE came, for the first time or again. */
-  received(seq: number, credentials: readonly Header[] = [], offer: Content | null = null): void {
+  received(seq: number, credentials: readonly Header[] = []): void {
     const known = this.#sent.find((one) => one.seq === seq)
     if (known !== undefined) this.#out({ do: 'ack', ...known.ack })
-    else if (this.#waiting !== seq) {
+    else {
       this.#waiting = seq
       this.#credentials = credentials
-      this.#offer = offer
     }
   }
 
@@ -53,13 +46,8 @@ export class Acknowledgements {
     this.#out({ do: 'ack', ...ack })
   }
 
-  /**
-   * The session ends with a 2xx unanswered: it is acknowledged all the same, so that it is not repeated for 32 s, and its
-   * offer declined (§13.2.2.4).
-   */
+  /** The session ends with a 2xx unanswered: it is acknowledged all the same, so that it is not repeated for 32 s. */
   flush(): void {
-    if (this.#waiting === null) return
-    const answer = this.#offer === null ? null : declining(this.#offer)
-    this.send(answer === null ? null : this.#describe(answer))
+    if (this.#waiting !== null) this.send(null)
   }
 }
