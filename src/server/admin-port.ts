@@ -1,3 +1,4 @@
+import { processTime } from '../base/clock.ts'
 import type { AdminPort, LiveCall, RegisteredContact } from '../observe/admin/port.ts'
 import { decode } from '../observe/cdr/record.ts'
 import type { ContactRow } from './conversation.ts'
@@ -10,7 +11,7 @@ export interface AdminPortOptions {
   readonly state: () => ServerState
   /** False while the script has no workers that live. */
   readonly scriptUp: () => boolean
-  /** One Float64: `Date.now()` of the engine's last tick, 0 before the first. */
+  /** One Float64: `processTime()` of the engine's last tick, 0 before the first. */
   readonly heartbeat: SharedArrayBuffer
   readonly uptimeSeconds: () => number
 }
@@ -18,7 +19,7 @@ export interface AdminPortOptions {
 /** What the admin API may ask of the server, carried to the engine as questions. */
 export function adminPort(options: AdminPortOptions): AdminPort {
   const ticked = new Float64Array(options.heartbeat)
-  const started = Date.now()
+  const started = processTime()
   const link = (): EngineLink => {
     const now = options.link()
     if (!now) throw new Error('the engine has not started')
@@ -26,7 +27,7 @@ export function adminPort(options: AdminPortOptions): AdminPort {
   }
   return {
     health: () => ({
-      engineTickedMsAgo: Date.now() - (ticked[0] || started),
+      engineTickedMsAgo: processTime() - (ticked[0] || started),
       uptimeSeconds: options.uptimeSeconds(),
     }),
     ready: () => {

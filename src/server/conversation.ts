@@ -73,7 +73,7 @@ export interface EngineStart {
   readonly metrics: MetricsShared
   /** The ring of the HEP tap; null when nothing is traced. */
   readonly trace: SharedArrayBuffer | null
-  /** One Float64: monotonic ms of the engine's last tick, on the clock of `Date.now()`. */
+  /** One Float64: `processTime()` of the engine's last tick, 0 before the first. */
   readonly heartbeat: SharedArrayBuffer
 }
 
