@@ -1,5 +1,6 @@
 import type { Bridge } from './bridge.ts'
 import type { Question, Reply } from './bridge-user.ts'
+import { declining } from './declining.ts'
 import { NOTHING, type Content, type Header, type Outcome, type RefusedBy } from './events.ts'
 import { isSdp } from './headers.ts'
 import { bestFailure, type BranchFailure, type DialPlan, refusalFor } from './plan.ts'
@@ -12,7 +13,11 @@ interface Unpracked {
   readonly session: Session
   readonly rseq: number
   readonly inviteSeq: number
+  /** The call's first offer, which the PRACK must answer (RFC 3262 §5). */
+  readonly offer: Content | null
 }
+
+const NOT_ACCEPTABLE: Outcome = { status: 488, reason: null, ...NOTHING }
 
 /**
  * The way to an answer: who is tried and when, what the caller hears meanwhile, and what the script says to it.
@@ -31,6 +36,8 @@ export class Calling {
   readonly #pracks = new Map<Session, (Unpracked | null)[]>()
   /** The answer as far as it came before the 2xx, and whether the caller surely has it. */
   readonly #early = new Map<Session, { readonly content: Content; readonly surely: boolean }>()
+  /** Of callees whose first offer the caller has answered, before the 2xx. */
+  readonly #settled = new Set<Session>()
 
   constructor(bridge: Bridge, plan: DialPlan) {
     this.#bridge = bridge
@@ -67,7 +74,11 @@ export class Calling {
       const { user } = this.#bridge
       user.onRinging(leg, progress.status)
       const pass = (content: Content | null, headers: readonly Header[]): void =>
-        this.#tell(leg, session, { ...progress, content, headers })
+        this.#offered(leg, session, content, (said, ok) => {
+          if (ok) return this.#tell(leg, session, { ...progress, content: said, headers })
+          this.#decline(session, progress)
+          return this.#bridge.refuse(NOT_ACCEPTABLE)
+        })
       const plainly = (): void => pass(progress.content, this.#bridge.crossing(progress.headers))
       if (progress.content === null || !user.wants('early')) return plainly()
       this.#ask({ about: 'early', leg, response: progress }, (reply) => {
@@ -83,9 +94,13 @@ export class Calling {
       const { user } = this.#bridge
       const pass = (content: Content | null, headers: readonly Header[]): void => {
         const early = this.#early.get(session)
-        const needed = content ?? (early === undefined || early.surely ? null : early.content)
-        this.#over = true
-        this.#bridge.answeredBy(leg, session, keyOf(leg, session), { ...outcome, content: needed, headers })
+        this.#offered(leg, session, content, (said, ok) => {
+          if (!ok) return this.#bridge.refuse(NOT_ACCEPTABLE)
+          const needed = said ?? (early === undefined || early.surely ? null : early.content)
+          this.#over = true
+          const told = { ...outcome, content: needed, headers }
+          return this.#bridge.answeredBy(leg, session, keyOf(leg, session), told)
+        })
       }
       const plainly = (): void => pass(outcome.content, this.#bridge.crossing(outcome.headers))
       if (!user.wants('answer')) return plainly()
@@ -120,7 +135,11 @@ export class Calling {
   pracked(session: Session, ask: Ask): boolean {
     const of = this.#pracks.get(session)?.shift()
     if (of === undefined || of === null) return false
-    const { rseq, inviteSeq } = of
+    const { rseq, inviteSeq, offer: first } = of
+    if (first !== null && !this.#settled.has(of.session)) {
+      this.#firstAnswer(session, ask, { ...of, offer: first })
+      return true
+    }
     if (ask.content === null) {
       session.answer(ask, { status: 200, reason: null, ...NOTHING })
       of.session.prack(rseq, inviteSeq, null, [], () => undefined)
@@ -146,6 +165,55 @@ export class Calling {
     return true
   }
 
+  /**
+   * The callee's description, as the caller shall see it. Where the INVITE had no offer this is the first (RFC 3261
+   * §13.2.1), and goes by whatever the script has put between the two; once it has its answer nothing is to be added.
+   */
+  #offered(
+    leg: UacLeg,
+    session: Session | null,
+    content: Content | null,
+    then: (content: Content | null, ok: boolean) => void,
+  ): void {
+    const { caller } = this.#bridge
+    if (session !== null && this.#settled.has(session)) return then(null, true)
+    const first = this.#plan.content === null && content !== null
+    if (!first || session === null || caller === null || !caller.open) return then(content, true)
+    this.#asking = true
+    this.#bridge.relay('offer', session, caller.branch(keyOf(leg, session)), content, (said, ok) => {
+      this.#asking = false
+      if (this.#over) return
+      then(said, ok)
+      this.#drain()
+    })
+  }
+
+  /** The caller's PRACK answers the callee's first offer; without an answer there will be no session. */
+  #firstAnswer(session: Session, ask: Ask, of: Unpracked & { readonly offer: Content }): void {
+    const { session: callee, rseq, inviteSeq } = of
+    this.#bridge.relay('answer', session, callee, ask.content, (answer, ok) => {
+      if (this.#over) return session.answer(ask, { status: 481, reason: null, ...NOTHING })
+      if (!ok || answer === null) {
+        session.answer(ask, NOT_ACCEPTABLE)
+        this.#decline(callee, { reliable: true, rseq, inviteSeq, content: of.offer })
+        return this.#bridge.refuse(NOT_ACCEPTABLE)
+      }
+      this.#settled.add(callee)
+      return callee.prack(rseq, inviteSeq, answer, [], (outcome) =>
+        session.answer(ask, this.#bridge.crossed({ ...outcome, content: null })),
+      )
+    })
+  }
+
+  /** An offer in a reliable response that nobody will answer: its PRACK must. */
+  #decline(
+    session: Session | null,
+    { reliable, rseq, inviteSeq, content }: Pick<LegProgress, 'reliable' | 'rseq' | 'inviteSeq' | 'content'>,
+  ): void {
+    const answer = content === null ? null : declining(content)
+    if (reliable) session?.prack(rseq, inviteSeq, answer, [], () => undefined)
+  }
+
   #tell(leg: UacLeg, session: Session | null, progress: LegProgress): void {
     const { caller } = this.#bridge
     const key = keyOf(leg, session)
@@ -161,8 +229,9 @@ export class Calling {
     }
     if (how === 'plainly') this.#acknowledge(session, progress)
     else {
-      const { rseq, inviteSeq } = progress
-      const unpracked = session !== null && progress.reliable ? { session, rseq, inviteSeq } : null
+      const { rseq, inviteSeq, content } = progress
+      const offer = this.#plan.content === null && isSdp(content) ? content : null
+      const unpracked = session !== null && progress.reliable ? { session, rseq, inviteSeq, offer } : null
       const queue = this.#pracks.get(own)
       if (queue === undefined) this.#pracks.set(own, [unpracked])
       else queue.push(unpracked)
@@ -217,12 +286,16 @@ export class Calling {
       this.#asking = false
       if (this.#over) return
       then(reply)
-      while (!this.#asking && !this.#over) {
-        const next = this.#waiting.shift()
-        if (next === undefined) return
-        next()
-      }
+      this.#drain()
     })
+  }
+
+  #drain(): void {
+    while (!this.#asking && !this.#over) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
+      next()
+    }
   }
 }
 

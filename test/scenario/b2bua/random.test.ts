@@ -151,10 +151,10 @@ function walk(steps: readonly Step[], offered: boolean, reliable: boolean, seed:
   const put = (what: 'offer' | 'answer', { request, response }: Job): void => {
     const { callId, fromTag = '' } = request
     const message = response ?? request
-    if (message.body === '') return
     const toTag = response?.toTag ?? null
     const signal = { callId, fromTag, toTag, viaBranch: null, sdp: message.body, profile: null, extras: {} }
-    engine?.[what](signal, () => undefined)
+    if (message.body !== '') engine?.[what](signal, () => undefined)
+    else if (what === 'offer') engine?.awaitOffer(signal, () => undefined)
   }
   const credentials = { user: 'trunk', password: 'secret', realm: null }
   const room = b2buaLab({
