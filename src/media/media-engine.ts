@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import type { CallRecord, MediaFigures } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
-import { type Delayed, firstFlags, newDelayed } from './delayed.ts'
+import { DelayedOffers } from './delayed.ts'
 import { Departures } from './departures.ts'
 import { choose, Instance, type InstanceOptions } from './instance.ts'
 import { NgClient, type NgAnswer } from './ng-client.ts'
@@ -51,8 +51,7 @@ export class MediaEngine {
   /** Of parties that are being put together, while those before still talk; by Call-ID. */
   readonly #successors = new Map<string, Session>()
   readonly #departures: Departures
-  /** Calls that are to be held from the callee's first offer on, by Call-ID, until they end. */
-  readonly #delayed = new Map<string, Delayed>()
+  readonly #delayed: DelayedOffers
   /** Call attempts that are open, by Call-ID: an upstream fork has several. */
   readonly #open = new Map<string, number>()
   /** Of sessions that a script has deleted before the end of their calls. */
@@ -66,6 +65,11 @@ export class MediaEngine {
     this.#prober = new Prober({ clock, spine, client: this.client, instances: this.instances, intervalMs })
     this.#departures = new Departures(this.client, this.#prober)
     this.#records = new MediaRecords(clock)
+    this.#delayed = new DelayedOffers({
+      sessionOf: (callId) => this.#sessions.get(callId),
+      offer: (signal, parties, done) => this.#offer(signal, parties, done),
+      answer: (session, signal, done) => this.#answered(session, signal, done),
+    })
     spine.callStarted.subscribe(({ callId }) => this.#open.set(callId, (this.#open.get(callId) ?? 0) + 1))
     spine.callEnded.subscribe((record) => this.#ended(record))
   }
@@ -98,15 +102,14 @@ export class MediaEngine {
     if (!this.#open.has(callId)) done(CALL_OVER)
     else if (instance === null) done(NO_INSTANCE)
     else {
-      this.#delayed.set(callId, newDelayed(signal))
+      this.#delayed.begin(signal)
       done({ ok: true, answer: {}, instance: instance.name })
     }
   }
 
   /** How often the first offer of this callee has been put through; null: it is not the callee who makes it. */
   awaited(callId: string, branch: string): number | null {
-    const delayed = this.#delayed.get(callId)
-    return delayed === undefined ? null : (delayed.taken.get(branch) ?? 0)
+    return this.#delayed.awaited(callId, branch)
   }
 
   /** @param parties the caller, and the callee where it is known, as a new session has them */
@@ -139,63 +142,13 @@ export class MediaEngine {
 
   /** Anchors the SDP of the response to an offer. */
   answer(signal: Signal, done: (result: MediaResult) => void): void {
-    const delayed = this.#delayed.get(signal.callId)
-    const { fromTag, toTag } = signal
-    if (delayed !== undefined && fromTag === delayed.callerTag && toTag !== null) {
-      // What the callee repeats once it has been answered is of no consequence, and crosses no more.
-      if (!delayed.settled.has(toTag)) this.#firstOffer(delayed, toTag, signal, done)
-      else done({ ok: true, answer: { sdp: signal.sdp }, instance: '' })
-      return
-    }
+    if (this.#delayed.response(signal, done)) return
     const session = this.#sessions.get(signal.callId)
     if (session === undefined) {
       done(NO_SESSION)
       return
     }
     this.#answered(session, signal, done)
-  }
-
-  /** The callee's, in a response to an INVITE that had none. */
-  #firstOffer(
-    delayed: Delayed,
-    branch: string,
-    { callId, sdp, profile: own, extras }: Signal,
-    done: (result: MediaResult) => void,
-  ): void {
-    const profile = own ?? delayed.profile
-    const signal = { callId, fromTag: branch, toTag: null, viaBranch: null, sdp, profile, extras }
-    const parties = { ...signal, fromTag: delayed.callerTag, toTag: branch }
-    this.#offer(signal, parties, (result) => {
-      const session = this.#sessions.get(callId)
-      if (result.ok && session !== undefined) {
-        delayed.taken.set(branch, (delayed.taken.get(branch) ?? 0) + 1)
-        session.calleeTag = branch
-        if (!session.answered.includes(branch)) session.answered = [...session.answered, branch]
-      }
-      done(result)
-    })
-  }
-
-  /** The caller's, in the ACK or the PRACK. */
-  #firstAnswer(
-    delayed: Delayed,
-    callId: string,
-    branch: string,
-    sdp: string,
-    done: (result: MediaResult) => void,
-  ): void {
-    const session = this.#sessions.get(callId)
-    if (session === undefined) {
-      done(NO_SESSION)
-      return
-    }
-    session.calleeTag = branch
-    const { callerTag: toTag, extras } = delayed
-    const signal = { callId, fromTag: branch, toTag, viaBranch: null, sdp, profile: null, extras }
-    this.#answered(session, signal, (result) => {
-      if (result.ok) delayed.settled.add(branch)
-      done(result)
-    })
   }
 
   #answered(session: Session, signal: Signal, done: (result: MediaResult) => void): void {
@@ -222,20 +175,8 @@ export class MediaEngine {
    * `pair` the parties are others, and have media of their own beside the old one until `paired` says which stays.
    */
   renegotiate(callId: string, exchange: Exchange, sdp: string, done: (result: MediaResult) => void): void {
+    if (this.#delayed.exchange(callId, exchange, sdp, done)) return
     const { what, from, pair, branch } = exchange
-    const delayed = pair === 0 ? this.#delayed.get(callId) : undefined
-    if (delayed !== undefined && !delayed.settled.has(branch)) {
-      if (what === 'offer' && from === 'callee') {
-        const [fromTag, toTag] = [branch, delayed.callerTag]
-        const signal = { callId, fromTag, toTag, viaBranch: null, sdp, profile: null, extras: {} }
-        this.#firstOffer(delayed, branch, signal, done)
-        return
-      }
-      if (what === 'answer' && from === 'caller') {
-        this.#firstAnswer(delayed, callId, branch, sdp, done)
-        return
-      }
-    }
     const session = this.#sessionOf(callId, exchange)
     const calleeTag = pair === 0 ? branch : session?.calleeTag
     // The first answer of a call that was begun by taking somebody's place comes this way, too.
@@ -328,7 +269,7 @@ export class MediaEngine {
 
   /** Deletes the media of a call that goes on, or is about to end. Without media there is nothing to do: `done(false)`. */
   delete(callId: string, done: (deleted: boolean) => void): void {
-    this.#delayed.delete(callId)
+    this.#delayed.end(callId)
     const session = this.#sessions.get(callId)
     if (session === undefined) {
       done(false)
@@ -450,12 +391,9 @@ export class MediaEngine {
     const tags: Record<string, string> = { 'call-id': session.name, 'from-tag': signal.fromTag }
     if (signal.toTag !== null) tags['to-tag'] = signal.toTag
     if (signal.viaBranch !== null) tags['via-branch'] = signal.viaBranch
-    const delayed = session.pair === 0 ? this.#delayed.get(session.callId) : undefined
-    const first = delayed !== undefined && !byCaller && !delayed.settled.has(signal.fromTag)
+    const flags = this.#delayed.flags(command, session, signal, profile)
     return {
-      ...(first
-        ? firstFlags(command, profile, signal.extras)
-        : withExtras(toCallee ? profile.offer : profile.answer, signal.extras)),
+      ...(flags ?? withExtras(toCallee ? profile.offer : profile.answer, signal.extras)),
       command,
       ...tags,
       sdp: signal.sdp,
@@ -482,7 +420,7 @@ export class MediaEngine {
       return
     }
     this.#open.delete(callId)
-    this.#delayed.delete(callId)
+    this.#delayed.end(callId)
     this.#abandon(callId)
     const session = this.#sessions.get(callId)
     const known = this.#figures.get(callId)

@@ -203,6 +203,10 @@ export class LiveCall implements BridgeUser {
     )
   }
 
+  held(branch: string): boolean {
+    return this.#awaited(branch) !== null
+  }
+
   #awaited(branch: string | null): number | null {
     const { media } = this.#w
     return media === null || branch === null ? null : media.awaited(this.call.callId, branch)

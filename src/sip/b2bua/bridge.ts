@@ -241,10 +241,11 @@ export class Bridge implements UasUser, UacUser {
     if (peer === null) return
     const first = this.#unanswered === session
     if (first) this.#unanswered = null
-    // Where there never was a session there is none to go on with.
-    if (first && content === null) return this.hangup(UNANSWERED)
+    // Media that is held needs two ends. Where nothing is, what is missing is between the two, who may have ways of their own.
+    const needed = first && this.user.held(peer.dialog.localTag)
+    if (needed && content === null) return this.hangup(UNANSWERED)
     this.relay('answer', session, peer, content, (said, ok) => {
-      if (first && !ok) this.hangup(UNANSWERED)
+      if (needed && !ok) this.hangup(UNANSWERED)
       else peer.ack(said)
     })
   }
@@ -288,7 +289,7 @@ export class Bridge implements UasUser, UacUser {
   }
 
   onPrack(session: Session, ask: Ask): void {
-    const handled = this.#calling?.pracked(session, ask) ?? false
+    const handled = this.#calling?.pracks.pracked(session, ask) ?? false
     if (!handled) session.answer(ask, { status: ask.content === null ? 200 : 488, reason: null, ...NOTHING })
   }
 

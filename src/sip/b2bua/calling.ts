@@ -1,21 +1,11 @@
 import type { Bridge } from './bridge.ts'
 import type { Question, Reply } from './bridge-user.ts'
-import { declining } from './declining.ts'
 import { NOTHING, type Content, type Header, type Outcome, type RefusedBy } from './events.ts'
 import { isSdp } from './headers.ts'
 import { bestFailure, type BranchFailure, type DialPlan, refusalFor } from './plan.ts'
+import { Pracks } from './pracks.ts'
 import type { Session } from './session.ts'
-import type { Ask } from './session-user.ts'
 import type { LegProgress, UacLeg } from './uac-leg.ts'
-
-/** A reliable provisional response of a callee's that the caller's PRACK will acknowledge. */
-interface Unpracked {
-  readonly session: Session
-  readonly rseq: number
-  readonly inviteSeq: number
-  /** The call's first offer, which the PRACK must answer (RFC 3262 §5). */
-  readonly offer: Content | null
-}
 
 const NOT_ACCEPTABLE: Outcome = { status: 488, reason: null, ...NOTHING }
 
@@ -24,6 +14,7 @@ const NOT_ACCEPTABLE: Outcome = { status: 488, reason: null, ...NOTHING }
  * While the script thinks, what else the callees say waits its turn.
  */
 export class Calling {
+  readonly pracks: Pracks
   readonly #bridge: Bridge
   #plan: DialPlan
   #next = 0
@@ -32,16 +23,13 @@ export class Calling {
   readonly #waiting: (() => void)[] = []
   #asking = false
   #over = false
-  /** For each dialog towards the caller, what its reliable responses stand for; null: an unreliable one. */
-  readonly #pracks = new Map<Session, (Unpracked | null)[]>()
   /** The answer as far as it came before the 2xx, and whether the caller surely has it. */
   readonly #early = new Map<Session, { readonly content: Content; readonly surely: boolean }>()
-  /** Of callees whose first offer the caller has answered, before the 2xx. */
-  readonly #settled = new Set<Session>()
 
   constructor(bridge: Bridge, plan: DialPlan) {
     this.#bridge = bridge
     this.#plan = plan
+    this.pracks = new Pracks(bridge)
   }
 
   /** What the callees get. */
@@ -76,13 +64,13 @@ export class Calling {
       const pass = (content: Content | null, headers: readonly Header[]): void =>
         this.#offered(leg, session, content, (said, ok) => {
           if (ok) return this.#tell(leg, session, { ...progress, content: said, headers })
-          this.#decline(session, progress)
+          this.pracks.decline(session, progress)
           return this.#bridge.refuse(NOT_ACCEPTABLE)
         })
       const plainly = (): void => pass(progress.content, this.#bridge.crossing(progress.headers))
       if (progress.content === null || !user.wants('early')) return plainly()
       this.#ask({ about: 'early', leg, response: progress }, (reply) => {
-        if (reply.do === 'drop') this.#acknowledge(session, progress)
+        if (reply.do === 'drop') this.pracks.acknowledge(session, progress)
         else if (reply.do === 'pass') pass(reply.content, reply.headers)
         else this.#otherwise(reply, plainly)
       })
@@ -131,40 +119,6 @@ export class Calling {
     return target.gateway == null || this.#bridge.user.movesOn(target.gateway, by, status)
   }
 
-  /** A PRACK of the caller's: passed on when the response it is for was a callee's reliable one. */
-  pracked(session: Session, ask: Ask): boolean {
-    const of = this.#pracks.get(session)?.shift()
-    if (of === undefined || of === null) return false
-    const { rseq, inviteSeq, offer: first } = of
-    if (first !== null && !this.#settled.has(of.session)) {
-      this.#firstAnswer(session, ask, { ...of, offer: first })
-      return true
-    }
-    if (ask.content === null) {
-      session.answer(ask, { status: 200, reason: null, ...NOTHING })
-      of.session.prack(rseq, inviteSeq, null, [], () => undefined)
-      return true
-    }
-    const { session: callee } = of
-    const refuse = (): void => session.answer(ask, { status: 488, reason: null, ...NOTHING })
-    this.#bridge.relay('offer', session, callee, ask.content, (offer, ok) => {
-      if (!ok) {
-        // What it acknowledges has come all the same.
-        callee.prack(rseq, inviteSeq, null, [], () => undefined)
-        return refuse()
-      }
-      if (ask.settled) return undefined
-      return callee.prack(rseq, inviteSeq, offer, [], (outcome) => {
-        const content = outcome.status < 300 ? outcome.content : null
-        this.#bridge.relay('answer', callee, session, content, (answer, taken) => {
-          if (taken) session.answer(ask, this.#bridge.crossed({ ...outcome, content: answer }))
-          else refuse()
-        })
-      })
-    })
-    return true
-  }
-
   /**
    * The callee's description, as the caller shall see it. Where the INVITE had no offer this is the first (RFC 3261
    * §13.2.1), and goes by whatever the script has put between the two; once it has its answer nothing is to be added.
@@ -176,7 +130,7 @@ export class Calling {
     then: (content: Content | null, ok: boolean) => void,
   ): void {
     const { caller } = this.#bridge
-    if (session !== null && this.#settled.has(session)) return then(null, true)
+    if (session !== null && this.pracks.settled(session)) return then(null, true)
     const first = this.#plan.content === null && content !== null
     if (!first || session === null || caller === null || !caller.open) return then(content, true)
     this.#asking = true
@@ -188,37 +142,11 @@ export class Calling {
     })
   }
 
-  /** The caller's PRACK answers the callee's first offer; without an answer there will be no session. */
-  #firstAnswer(session: Session, ask: Ask, of: Unpracked & { readonly offer: Content }): void {
-    const { session: callee, rseq, inviteSeq } = of
-    this.#bridge.relay('answer', session, callee, ask.content, (answer, ok) => {
-      if (this.#over) return session.answer(ask, { status: 481, reason: null, ...NOTHING })
-      if (!ok || answer === null) {
-        session.answer(ask, NOT_ACCEPTABLE)
-        this.#decline(callee, { reliable: true, rseq, inviteSeq, content: of.offer })
-        return this.#bridge.refuse(NOT_ACCEPTABLE)
-      }
-      this.#settled.add(callee)
-      return callee.prack(rseq, inviteSeq, answer, [], (outcome) =>
-        session.answer(ask, this.#bridge.crossed({ ...outcome, content: null })),
-      )
-    })
-  }
-
-  /** An offer in a reliable response that nobody will answer: its PRACK must. */
-  #decline(
-    session: Session | null,
-    { reliable, rseq, inviteSeq, content }: Pick<LegProgress, 'reliable' | 'rseq' | 'inviteSeq' | 'content'>,
-  ): void {
-    const answer = content === null ? null : declining(content)
-    if (reliable) session?.prack(rseq, inviteSeq, answer, [], () => undefined)
-  }
-
   #tell(leg: UacLeg, session: Session | null, progress: LegProgress): void {
     const { caller } = this.#bridge
     const key = keyOf(leg, session)
     if (caller === null || !caller.open) {
-      this.#acknowledge(session, progress)
+      this.pracks.acknowledge(session, progress)
       return
     }
     const own = caller.branch(key)
@@ -227,20 +155,13 @@ export class Calling {
     if (session !== null && isSdp(progress.content)) {
       this.#early.set(session, { content: progress.content, surely: how === 'reliably' && progress.reliable })
     }
-    if (how === 'plainly') this.#acknowledge(session, progress)
+    if (how === 'plainly') this.pracks.acknowledge(session, progress)
     else {
       const { rseq, inviteSeq, content } = progress
       const offer = this.#plan.content === null && isSdp(content) ? content : null
       const unpracked = session !== null && progress.reliable ? { session, rseq, inviteSeq, offer } : null
-      const queue = this.#pracks.get(own)
-      if (queue === undefined) this.#pracks.set(own, [unpracked])
-      else queue.push(unpracked)
+      this.pracks.expect(own, unpracked)
     }
-  }
-
-  /** The caller will not: we acknowledge it ourselves. */
-  #acknowledge(session: Session | null, { reliable, rseq, inviteSeq }: LegProgress): void {
-    if (reliable) session?.prack(rseq, inviteSeq, null, [], () => undefined)
   }
 
   #tryNext(): void {
