@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { MetricsEndpoint } from './metrics-endpoint.ts'
-import { streamList } from './paging.ts'
+import { readPage, streamList } from './paging.ts'
 import type { AdminPort, Page, PageRequest } from './port.ts'
 import { ProblemError } from './problem.ts'
 import * as schemas from './schemas.ts'
@@ -222,11 +222,12 @@ async function sendList<T>(
 ): Promise<FastifyReply> {
   void reply.type('application/json; charset=utf-8').serializer((body: unknown) => JSON.stringify(body))
   const cursor = query.cursor ?? null
+  const readInTime = (page: PageRequest): Promise<Page<T>> => inTime(read(page))
   if (query.limit === undefined) {
     if (reply.request.method === 'HEAD') return reply.send('')
-    return reply.send(await streamList((page) => inTime(read(page)), cursor))
+    return reply.send(await streamList(readInTime, cursor))
   }
-  const page = await inTime(read({ limit: query.limit, cursor }))
+  const page = await readPage(readInTime, { limit: query.limit, cursor })
   if (page.next !== null) {
     const next = encodeURIComponent(page.next)
     void reply
