@@ -1,7 +1,8 @@
 /**
  * A session border controller with media: callers and callees see neither each other's network in SIP nor each other's
  * addresses in sound, which goes through rtpengine (`media.rtpengine` in siphon.yaml). The first offer and answer are put
- * through it here; what the parties agree on later, holding and resuming, follows by itself.
+ * through it here; what the parties agree on later, holding and resuming, follows by itself. So does the offer of a callee,
+ * where the INVITE has none, and the caller's answer in its ACK.
  */
 import { b2bua, proxy, registrar, rtpengine } from 'siphon'
 
@@ -13,8 +14,6 @@ proxy.onRequest((request) =>
 b2bua.onInvite(async (call) => {
   const contacts = await registrar.lookup(call.ruri)
   if (contacts.length === 0) return call.reject(404)
-  // Without an offer there is nothing to anchor: the answer would come in an ACK.
-  if (call.bodyText === '') return call.reject(488)
   const media = await rtpengine.offer(call)
   if (!media.ok) return call.reject(503, 'No Media')
   return call.fork(contacts, { headers: 'strict', timeout: 60 })

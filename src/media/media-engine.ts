@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import type { CallRecord, MediaFigures } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
+import { DelayedOffers } from './delayed.ts'
 import { Departures } from './departures.ts'
 import { choose, Instance, type InstanceOptions } from './instance.ts'
 import { NgClient, type NgAnswer } from './ng-client.ts'
@@ -10,6 +11,7 @@ import { Prober } from './prober.ts'
 import { withExtras, type Profiles } from './profiles.ts'
 import { MediaRecords } from './records.ts'
 import {
+  CALL_OVER,
   type Exchange,
   type MediaResult,
   movesOn,
@@ -49,6 +51,7 @@ export class MediaEngine {
   /** Of parties that are being put together, while those before still talk; by Call-ID. */
   readonly #successors = new Map<string, Session>()
   readonly #departures: Departures
+  readonly #delayed: DelayedOffers
   /** Call attempts that are open, by Call-ID: an upstream fork has several. */
   readonly #open = new Map<string, number>()
   /** Of sessions that a script has deleted before the end of their calls. */
@@ -62,6 +65,11 @@ export class MediaEngine {
     this.#prober = new Prober({ clock, spine, client: this.client, instances: this.instances, intervalMs })
     this.#departures = new Departures(this.client, this.#prober)
     this.#records = new MediaRecords(clock)
+    this.#delayed = new DelayedOffers({
+      sessionOf: (callId) => this.#sessions.get(callId),
+      offer: (signal, parties, done) => this.#offer(signal, parties, done),
+      answer: (session, signal, done) => this.#answered(session, signal, done),
+    })
     spine.callStarted.subscribe(({ callId }) => this.#open.set(callId, (this.#open.get(callId) ?? 0) + 1))
     spine.callEnded.subscribe((record) => this.#ended(record))
   }
@@ -73,7 +81,8 @@ export class MediaEngine {
 
   /** Tables that must be empty when nothing goes on. */
   get levels(): { readonly sessions: number; readonly calls: number; readonly held: number } {
-    return { sessions: this.sessions, calls: this.#open.size, held: this.#records.size + this.#figures.size }
+    const held = this.#records.size + this.#figures.size + this.#delayed.size
+    return { sessions: this.sessions, calls: this.#open.size, held }
   }
 
   /** Sockets are there: health is known from now on. */
@@ -83,15 +92,37 @@ export class MediaEngine {
 
   /** Anchors the SDP of a request. The answer's `sdp` is what the other side must get. */
   offer(signal: Signal, done: (result: MediaResult) => void): void {
+    this.#offer(signal, signal, done)
+  }
+
+  /** An INVITE without an offer: whichever callee makes one, it and its answer are anchored. Nothing is sent yet. */
+  awaitOffer(signal: Signal, done: (result: MediaResult) => void): void {
+    const { callId } = signal
+    const instance = this.#sessions.get(callId)?.instance ?? choose(this.instances, new Set())
+    if (!this.#open.has(callId)) done(CALL_OVER)
+    else if (instance === null) done(NO_INSTANCE)
+    else {
+      this.#delayed.begin(signal)
+      done({ ok: true, answer: {}, instance: instance.name })
+    }
+  }
+
+  /** How often the first offer of this callee has been put through; null: it is not the callee who makes it. */
+  awaited(callId: string, branch: string): number | null {
+    return this.#delayed.awaited(callId, branch)
+  }
+
+  /** @param parties the caller, and the callee where it is known, as a new session has them */
+  #offer(signal: Signal, parties: Signal, done: (result: MediaResult) => void): void {
     const { callId } = signal
     if (!this.#open.has(callId)) {
-      done({ ok: false, reason: 'call_over', what: 'no call of this Call-ID is open' })
+      done(CALL_OVER)
       return
     }
     const leaving = this.#departures.find(callId)
     if (leaving !== undefined) {
       // Its `delete` would take the new one along.
-      leaving.onGone.push(() => this.offer(signal, done))
+      leaving.onGone.push(() => this.#offer(signal, parties, done))
       return
     }
     let session = this.#sessions.get(callId)
@@ -101,7 +132,7 @@ export class MediaEngine {
         done(NO_INSTANCE)
         return
       }
-      session = newSession(signal, instance)
+      session = newSession(parties, instance)
       this.#sessions.set(callId, session)
       this.#figures.delete(callId)
     }
@@ -111,6 +142,7 @@ export class MediaEngine {
 
   /** Anchors the SDP of the response to an offer. */
   answer(signal: Signal, done: (result: MediaResult) => void): void {
+    if (this.#delayed.response(signal, done)) return
     const session = this.#sessions.get(signal.callId)
     if (session === undefined) {
       done(NO_SESSION)
@@ -143,6 +175,7 @@ export class MediaEngine {
    * `pair` the parties are others, and have media of their own beside the old one until `paired` says which stays.
    */
   renegotiate(callId: string, exchange: Exchange, sdp: string, done: (result: MediaResult) => void): void {
+    if (this.#delayed.exchange(callId, exchange, sdp, done)) return
     const { what, from, pair, branch } = exchange
     const session = this.#sessionOf(callId, exchange)
     const calleeTag = pair === 0 ? branch : session?.calleeTag
@@ -236,6 +269,7 @@ export class MediaEngine {
 
   /** Deletes the media of a call that goes on, or is about to end. Without media there is nothing to do: `done(false)`. */
   delete(callId: string, done: (deleted: boolean) => void): void {
+    this.#delayed.end(callId)
     const session = this.#sessions.get(callId)
     if (session === undefined) {
       done(false)
@@ -272,6 +306,7 @@ export class MediaEngine {
   /** Every call has ended: waits, but not for long, until their media is deleted. */
   async close(): Promise<void> {
     this.#prober.close()
+    this.#delayed.clear()
     for (const callId of this.#successors.keys()) this.#abandon(callId)
     for (const session of this.#sessions.values()) this.#leave(session, () => undefined)
     await new Promise<void>((done) => {
@@ -356,8 +391,9 @@ export class MediaEngine {
     const tags: Record<string, string> = { 'call-id': session.name, 'from-tag': signal.fromTag }
     if (signal.toTag !== null) tags['to-tag'] = signal.toTag
     if (signal.viaBranch !== null) tags['via-branch'] = signal.viaBranch
+    const flags = this.#delayed.flags(command, session, signal, profile)
     return {
-      ...withExtras(toCallee ? profile.offer : profile.answer, signal.extras),
+      ...(flags ?? withExtras(toCallee ? profile.offer : profile.answer, signal.extras)),
       command,
       ...tags,
       sdp: signal.sdp,
@@ -384,6 +420,7 @@ export class MediaEngine {
       return
     }
     this.#open.delete(callId)
+    this.#delayed.end(callId)
     this.#abandon(callId)
     const session = this.#sessions.get(callId)
     const known = this.#figures.get(callId)

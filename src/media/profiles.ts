@@ -10,6 +10,8 @@ export type NgFlags = Dictionary
 export interface Profile {
   readonly offer: NgFlags
   readonly answer: NgFlags
+  /** What the caller gets besides, where the first offer is the callee's: the protocol that the caller is known to speak. */
+  readonly first?: NgFlags
 }
 
 export type Profiles = Readonly<Record<string, Profile>>
@@ -24,7 +26,11 @@ const PLAIN = { ...ORIGIN, ICE: 'remove', DTLS: 'off', 'rtcp-mux': ['demux'] } a
  */
 export const BUILT_IN: Profiles = {
   rtp_passthrough: { offer: ORIGIN, answer: ORIGIN },
-  srtp_to_rtp: { offer: { ...PLAIN, 'transport-protocol': 'RTP/AVP' }, answer: ORIGIN },
+  srtp_to_rtp: {
+    offer: { ...PLAIN, 'transport-protocol': 'RTP/AVP' },
+    answer: ORIGIN,
+    first: { 'transport-protocol': 'RTP/SAVP', DTLS: 'off' },
+  },
   rtp_to_srtp: {
     offer: { ...PLAIN, 'transport-protocol': 'RTP/SAVP' },
     answer: { ...PLAIN, 'transport-protocol': 'RTP/AVP' },
@@ -32,6 +38,7 @@ export const BUILT_IN: Profiles = {
   ws_to_rtp: {
     offer: { ...PLAIN, 'transport-protocol': 'RTP/AVP' },
     answer: { ...ORIGIN, ICE: 'force', 'rtcp-mux': ['require'], SDES: ['off'] },
+    first: { 'transport-protocol': 'UDP/TLS/RTP/SAVPF', flags: ['generate-mid'] },
   },
   rtp_to_ws: {
     offer: {

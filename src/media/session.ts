@@ -105,6 +105,11 @@ export const NO_INSTANCE = {
   reason: 'no_instance',
   what: 'no rtpengine instance is available',
 } as const
+export const CALL_OVER = {
+  ok: false,
+  reason: 'call_over',
+  what: 'no call of this Call-ID is open',
+} as const
 export const NO_SESSION = { ok: false, reason: 'no_session', what: 'this call has no media session' } as const
 
 /** Another instance may do what this one did not. */

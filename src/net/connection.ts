@@ -29,6 +29,8 @@ export interface Connection {
 export interface ConnectionListener {
   /** Of a stream any part; of a WebSocket one whole message. The bytes are valid during the call. */
   onBytes(connection: Connection, bytes: Buffer): void
+  /** The peer of a stream sends no more. True: the connection is kept, because an answer is owed. */
+  onPeerEnded(connection: Connection): boolean
   /** The peer has answered a ping. */
   onAlive(connection: Connection): void
   /** Once, with why: null for an orderly end. */

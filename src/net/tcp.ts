@@ -43,8 +43,10 @@ export class StreamConnection implements Connection {
     socket.on('error', (error) => {
       this.#why ??= error.message
     })
-    // The peer's half-close ends the connection: SIP has no use for one that only we may write to.
-    socket.on('end', () => socket.end())
+    // The peer's half-close ends the connection: SIP has no use for one that only we may write to, but for an answer.
+    socket.on('end', () => {
+      if (!listener.onPeerEnded(this)) socket.end()
+    })
     socket.on('close', () => {
       this.#closed = true
       listener.onClosed(this, this.#why)

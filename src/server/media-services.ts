@@ -21,6 +21,11 @@ export function mediaServices(engine: MediaEngine): Services {
     ['rtpengine.offer', signalled('offer')],
     ['rtpengine.answer', signalled('answer')],
     [
+      'rtpengine.await',
+      (args, answer) =>
+        engine.awaitOffer(readSignal(args), (result) => answer(result.ok ? [1, ''] : failure(result))),
+    ],
+    [
       'rtpengine.delete',
       (args, answer) => engine.delete(args.string(), (deleted) => answer([deleted ? 1 : 0])),
     ],
@@ -41,6 +46,7 @@ export function mediaServices(engine: MediaEngine): Services {
 export function mediaRelay(engine: MediaEngine): MediaRelay {
   return {
     has: (callId, branch) => engine.has(callId, branch),
+    awaited: (callId, branch) => engine.awaited(callId, branch),
     exchange: (callId, crossing, sdp, done) =>
       engine.renegotiate(callId, crossing, sdp, (result) => {
         const given = result.ok ? result.answer['sdp'] : null

@@ -132,9 +132,10 @@ export class Connections {
    */
   heard(message: Message, flow: Flow): void {
     if (message.kind !== 'request' || !flow.reliable) return
+    const known = this.#byFlow.get(flow)
+    if (known?.stream.framer.deaf) known.stream.flow.owe(message)
     const { via } = message
     if (!via?.params.has('alias')) return
-    const known = this.#byFlow.get(flow)
     if (known === undefined || !known.inbound || known.stream.path.protocol.startsWith('ws')) return
     const secure = known.stream.path.protocol === 'tls'
     if (secure && !known.connection.authenticated) return
@@ -179,6 +180,10 @@ export class Connections {
       if (stream === undefined) return
       if (connection.ping === null) this.#onStreamBytes(stream, bytes, connection)
       else this.#onFrame(stream, bytes, connection)
+    },
+    onPeerEnded: (connection) => {
+      const stream = this.#streams.get(connection)
+      return stream !== undefined && this.#table.ended(stream)
     },
     onAlive: (connection) => {
       const stream = this.#streams.get(connection)
@@ -229,6 +234,9 @@ export class Connections {
         continue
       }
       completed = true
+      const last = framed.what === 'message' && framed.last === true
+      // Before anybody looks for a way to its sender.
+      if (last) this.#table.deafen(stream)
       const raw = Buffer.from(framed.text, 'latin1')
       const { protocol, remote } = stream.path
       const screened = this.#o.intake.screen(raw, remote, protocol)
@@ -237,7 +245,11 @@ export class Connections {
         this.#table.giveUp(stream, stream.spoken)
         continue
       }
-      if (!screened) continue
+      if (!screened) {
+        // Nothing is answered, and nothing more is read: it is of no use.
+        if (last) this.#table.giveUp(stream, stream.spoken)
+        continue
+      }
       stream.spoken = true
       this.#o.intake.onText(framed.text, raw, stream.flow)
     }

@@ -1,6 +1,6 @@
 import type { Path } from '../base/address.ts'
 import { serialize } from '../sip/message/serialize.ts'
-import type { Message } from '../sip/message/message.ts'
+import type { Message, Request, Response } from '../sip/message/message.ts'
 import type { Spine } from '../spine/spine.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Flow } from './transport.ts'
@@ -27,7 +27,7 @@ abstract class AnyFlow implements Flow {
   }
 
   send(message: Message): boolean {
-    if (this.closed) return false
+    if (message.kind === 'request' ? this.closed : !this.answers) return false
     const bytes = this.write(serialize(message))
     if (bytes === null) return false
     const { spine, clock } = this.#context
@@ -42,6 +42,10 @@ abstract class AnyFlow implements Flow {
   }
 
   close(): void {}
+
+  get answers(): boolean {
+    return !this.closed
+  }
 
   /** The bytes as they went out, valid until the next write; null when they were not taken. */
   protected abstract write(text: string): Uint8Array | null
@@ -74,6 +78,10 @@ export interface StreamPort {
 export class StreamFlow extends AnyFlow {
   readonly reliable = true
   readonly #connection: StreamPort
+  #deaf = false
+  /** The request that was the last to come in, until its final response has gone out. */
+  #owed: string | null = null
+  #endsWithAnswer = false
 
   constructor(path: Path, context: FlowContext, connection: StreamPort) {
     super(path, context)
@@ -81,7 +89,39 @@ export class StreamFlow extends AnyFlow {
   }
 
   override get closed(): boolean {
-    return this.#connection.closed
+    return this.#deaf || this.#connection.closed
+  }
+
+  override get answers(): boolean {
+    return !this.#connection.closed
+  }
+
+  /** Nothing is read from the connection any more. */
+  deafen(): void {
+    this.#deaf = true
+  }
+
+  /** This was the last request: nobody but its answer needs the connection any more. */
+  owe(request: Request): void {
+    this.#owed = request.method === 'ACK' ? null : exchangeOf(request)
+  }
+
+  /** Ends the connection once the answer has gone out that is still owed; false when none is. */
+  endWithAnswer(): boolean {
+    this.#endsWithAnswer = this.#owed !== null
+    return this.#endsWithAnswer
+  }
+
+  override send(message: Message): boolean {
+    if (!super.send(message)) return false
+    if (this.#owed !== null && message.kind === 'response' && message.status >= 200) this.#answered(message)
+    return true
+  }
+
+  #answered(response: Response): void {
+    if (exchangeOf(response) !== this.#owed) return
+    this.#owed = null
+    if (this.#endsWithAnswer) this.close()
   }
 
   override close(): void {
@@ -92,4 +132,8 @@ export class StreamFlow extends AnyFlow {
     const bytes = Buffer.from(text, 'latin1')
     return this.#connection.send(bytes) ? bytes : null
   }
+}
+
+function exchangeOf({ callId, cseq }: Message): string {
+  return `${cseq.number} ${cseq.method} ${callId}`
 }

@@ -5,7 +5,7 @@ import { NonInviteServerTransaction } from '../sip/transaction/non-invite-server
 import type { EndReason, ServerEffect, TimerName } from '../sip/transaction/types.ts'
 import { LiveTransaction, type Stage } from './live-transaction.ts'
 import type { ServerTransaction } from './transaction-user.ts'
-import type { Flow } from './transport.ts'
+import { type Flow, takesAnswers } from './transport.ts'
 
 /** A response that waits for its way back to be found. */
 interface Outgoing {
@@ -130,7 +130,8 @@ export class LiveServer extends LiveTransaction<ServerEffect> implements ServerT
 
   #send(response: Response, again: boolean): void {
     if (this.#outgoing !== null) this.#outgoing.push({ response, again })
-    else if (this.#wayBack !== null && !this.#wayBack.closed) this.#transmit(this.#wayBack, response, again)
+    else if (this.#wayBack !== null && takesAnswers(this.#wayBack))
+      this.#transmit(this.#wayBack, response, again)
     else {
       this.#outgoing = [{ response, again }]
       let atOnce = true

@@ -6,12 +6,19 @@ import type { StreamFlow } from './flows.ts'
 
 /** A message that began must be whole by then, or the peer is dripping bytes to hold the connection (slowloris). */
 const MESSAGE_DEADLINE_MS = 30_000
-/** A head on which nothing has come in for so long is looked at: it may be one that never ends, and can be answered. */
+/**
+ * A head on which nothing has come in for so long is looked at: it may be one that never ends, and can be answered. A body
+ * without Content-Length on which nothing has is whole.
+ */
 const STALL_MS = 500
+/** A timer that is so late was kept waiting by us. */
+const LATE_MS = 50
 /** A connection that has not carried a message by then: CRLFs alone keep none open. */
 const SILENT_DEADLINE_MS = 120_000
 /** A connection that did, and on which nothing has come in since: past any phone's keep-alive (RFC 5626 §4.4.1: 2 minutes). */
 const IDLE_DEADLINE_MS = 900_000
+/** One that is half closed, after its last byte: past Timer C (§16.6: over 3 minutes) the answer that it is kept for is late. */
+const HALF_CLOSED_DEADLINE_MS = 200_000
 /** After a fault in the framing: answers to what came before it may still be on their way. Then we end our side … */
 const ANSWER_GRACE_MS = 1_000
 /** … and a peer that does not end its own is cut. */
@@ -33,7 +40,7 @@ export interface Stream {
   readonly end: () => void
   /** Asks the peer for a sign of life; null where the transport has no such thing. */
   readonly ping: (() => void) | null
-  /** Called once for each message whose head stops coming before its end. */
+  /** Called once for each message whose head stops coming before its end, and when a body that only that ends does. */
   readonly stalled: () => void
   /** Whether the connection may be used for a target that must prove this name; see `Target.name`. */
   readonly serves: (name: string | undefined) => boolean
@@ -47,6 +54,8 @@ export interface Stream {
   lookedAt: boolean
   /** A whole message has come in on it. */
   spoken: boolean
+  /** The peer sends no more; it is kept for an answer. */
+  halfClosed: boolean
   /** When the stream was given up: nothing that comes in counts any more. Null while it is good. */
   givenUpAt: number | null
   /** Runs from then until our side is ended. */
@@ -98,6 +107,7 @@ export class StreamTable {
       stall: null,
       lookedAt: false,
       spoken: false,
+      halfClosed: false,
       givenUpAt: null,
       grace: null,
       aliasPort: null,
@@ -111,7 +121,7 @@ export class StreamTable {
 
   /** The peer takes requests for this port of its on the connection, too (RFC 5923 §5). The newest one that says so is it. */
   alias(stream: Stream, port: number): void {
-    if (stream.givenUpAt !== null || stream.aliasPort === port) return
+    if (stream.framer.deaf || stream.aliasPort === port) return
     if (stream.aliasPort !== null) this.#forget(stream, stream.aliasPort)
     stream.aliasPort = port
     this.#byPeer.set(peerKey(stream.path, port), stream)
@@ -136,9 +146,25 @@ export class StreamTable {
       stream.partialSince = now
       stream.lookedAt = false
     }
-    if (!stream.framer.inHead) this.#endStall(stream)
+    const { inHead, inRest } = stream.framer
+    if (!inHead && !inRest) this.#endStall(stream)
     // What came in may have had it cut.
-    else if (!stream.lookedAt && this.#all.has(stream)) stream.stall ??= this.#awaitStall(stream, STALL_MS)
+    else if ((inRest || !stream.lookedAt) && this.#all.has(stream))
+      stream.stall ??= this.#awaitStall(stream, STALL_MS)
+  }
+
+  /** The peer sends no more. True when an answer is owed: to a message that only this has ended, or silence before. */
+  ended(stream: Stream): boolean {
+    if (stream.givenUpAt !== null || !this.#all.has(stream)) return false
+    if (stream.framer.inRest) this.#stalled(stream)
+    stream.halfClosed = stream.framer.deaf && stream.givenUpAt === null && stream.flow.endWithAnswer()
+    return stream.halfClosed
+  }
+
+  /** Nothing is read from it any more: no new request shall take it, because its answer would not be heard. */
+  deafen(stream: Stream): void {
+    stream.flow.deafen()
+    this.#forgetPeer(stream)
   }
 
   /** Where the next message begins can no longer be told: the connection ends in order, and soon. */
@@ -147,8 +173,7 @@ export class StreamTable {
     if (stream.givenUpAt !== null || !this.#all.has(stream)) return
     stream.givenUpAt = this.#clock.now()
     this.#endStall(stream)
-    // No new request shall take it.
-    this.#forgetPeer(stream)
+    this.deafen(stream)
     if (answersOwed) stream.grace = this.#clock.startTimer(ANSWER_GRACE_MS, stream.end)
     else stream.end()
   }
@@ -181,18 +206,25 @@ export class StreamTable {
     yield* this.#all
   }
 
-  #awaitStall(stream: Stream, ms: number): Timer {
+  #awaitStall(stream: Stream, ms: number, mayBeLate = true): Timer {
+    const due = this.#clock.now() + ms
     return this.#clock.startTimer(ms, () => {
       stream.stall = null
+      const now = this.#clock.now()
       // One timer for all the bytes of a head that comes slowly, instead of one for each.
-      const left = stream.lastBytesAt + STALL_MS - this.#clock.now()
-      if (left > 0) {
-        stream.stall = this.#awaitStall(stream, left)
-        return
-      }
-      stream.lookedAt = true
-      stream.stalled()
+      const left = stream.lastBytesAt + STALL_MS - now
+      // It was not the peer that was silent, but we who did not listen: what has come in meanwhile is read first.
+      const late = mayBeLate && now - due > LATE_MS
+      if (left <= 0 && !late) this.#stalled(stream)
+      else stream.stall = this.#awaitStall(stream, left > 0 ? left : LATE_MS, left > 0)
     })
+  }
+
+  #stalled(stream: Stream): void {
+    this.#endStall(stream)
+    stream.lookedAt = true
+    stream.stalled()
+    if (stream.framer.buffered === 0) stream.partialSince = null
   }
 
   #endStall(stream: Stream): void {
@@ -226,6 +258,7 @@ function overdue(s: Stream, now: number): string | null {
   if (s.givenUpAt !== null)
     return now - s.givenUpAt > ANSWER_GRACE_MS + LINGER_MS ? 'no message could be read' : null
   if (s.partialSince !== null && now - s.partialSince > MESSAGE_DEADLINE_MS) return 'a message took too long'
+  if (s.halfClosed) return now - s.lastBytesAt > HALF_CLOSED_DEADLINE_MS ? 'idle' : null
   if (s.ping !== null && now - s.lastBytesAt > DEAD_AFTER_MS) return 'no sign of life'
   if (s.spoken) return now - s.lastBytesAt > IDLE_DEADLINE_MS ? 'idle' : null
   return now - s.openedAt > SILENT_DEADLINE_MS ? 'silent' : null

@@ -14,7 +14,14 @@ import { Datagrams } from './datagrams.ts'
 import { type Gate, Intake } from './intake.ts'
 import { sentByHop } from './sent-by.ts'
 import { isV6, type ListenerOptions, ListeningPoints } from './listening-points.ts'
-import type { Flow, SentBy, Target, Toward, TransportPort } from './transport.ts'
+import {
+  type Flow,
+  type SentBy,
+  takesAnswers,
+  type Target,
+  type Toward,
+  type TransportPort,
+} from './transport.ts'
 
 export { defaultTransportLimits, type TransportLimits } from './admission.ts'
 export type { Gate } from './intake.ts'
@@ -140,7 +147,8 @@ export class TransportLayer implements TransportPort {
     const via = request.via
     const { protocol, remote, local } = arrivedOn.path
     if (arrivedOn.reliable) {
-      if (!arrivedOn.closed || !via) return then(arrivedOn.closed ? null : arrivedOn)
+      const open = takesAnswers(arrivedOn)
+      if (open || !via) return then(open ? arrivedOn : null)
       // §18.2.2: the connection is gone; try the source address at the port the Via names.
       const port = via.port ?? (protocol === 'tls' ? 5061 : 5060)
       const name = protocol === 'tls' ? { name: via.host } : {}

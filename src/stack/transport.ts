@@ -8,13 +8,20 @@ export interface Flow {
   readonly path: Path
   /** True for stream transports: no retransmission timers (RFC 3261 §17). */
   readonly reliable: boolean
+  /** No request can go out on it any more: it is gone, or what its peer says is not read any more. */
   readonly closed: boolean
+  /** Responses still can. Absent: when it is not closed. */
+  readonly answers?: boolean
   /** False when the transport failed now: the flow is gone or its send buffer is full. */
   send(message: Message): boolean
   /** Puts a keep-alive on the wire that is no message (RFC 5626 §4.4). False as of `send`. */
   ping?(text: string): boolean
   /** Ends a connection in order; nothing happens to datagrams. */
   close?(): void
+}
+
+export function takesAnswers(flow: Flow): boolean {
+  return flow.answers ?? !flow.closed
 }
 
 /** Where a request goes next. */

@@ -206,6 +206,82 @@ b2bua.onRefer((call) => call.acceptRefer())
     assert.equal(await transferring.metric('siphon_media_sessions_active'), 0)
   })
 
+  for (const profile of ['srtp_to_rtp', 'rtp_to_srtp'] as const) {
+    it(`joins both sides of ${profile} when the callee makes the offer`, async (t) => {
+      const example = readFileSync(join(root, 'examples/sbc-media.ts'), 'latin1')
+      const delayed = await startSiphon({
+        script: example.replace('rtpengine.offer(call)', `rtpengine.offer(call, { profile: '${profile}' })`),
+        yaml: `media: { rtpengine: { address: "${engine.address}" }, health_check_interval_secs: 0 }`,
+      })
+      const [alice, bob] = [await SipPeer.open(delayed.sip), await SipPeer.open(delayed.sip)]
+      const a = await RtpParty.open({ srtp: profile === 'srtp_to_rtp' })
+      const b = await RtpParty.open({ srtp: profile === 'rtp_to_srtp' })
+      t.after(async () => {
+        for (const party of [a, b, alice, bob]) party.close()
+        await delayed.stop('SIGKILL')
+      })
+      await register(delayed.sip, 'sip:bob@127.0.0.1', `sip:bob@127.0.0.1:${bob.port}`)
+      const call = alice.invite('sip:bob@127.0.0.1')
+      const invite = await nthInvite(bob, 1)
+      assert.equal(invite.body, '')
+      bob.answer(invite, 200, { body: b.sdp, contentType: 'application/sdp' })
+      const offer = await call.response(200, 200)
+      a.hear(offer.body)
+      const ack = call.inDialog('ACK', offer)
+      ack.body = a.sdp
+      ack.headers.append('Content-Type', 'application/sdp')
+      alice.send(ack)
+      const acked = await bob.heard(
+        'the ACK',
+        (m): m is Request => m.kind === 'request' && m.method === 'ACK',
+      )
+      b.hear(acked.body)
+      assert.match(offer.body, profile === 'srtp_to_rtp' ? / RTP\/SAVP / : / RTP\/AVP /)
+      assert.match(acked.body, profile === 'srtp_to_rtp' ? / RTP\/AVP / : / RTP\/SAVP /)
+      for (const { body } of [offer, acked]) {
+        assert.ok(mediaPort(body) >= 22_000 && mediaPort(body) <= 22_999, body)
+      }
+      await talk(a, b)
+      assert.equal(await call.bye(offer), 200)
+      await until('rtpengine to have no call', async () => (await engine.calls()).length === 0)
+      assert.equal(await delayed.metric('siphon_media_sessions_active'), 0)
+    })
+  }
+
+  it('ends both legs when the ACK does not answer the offer of the callee', async (t) => {
+    const delayed = await startSiphon({
+      script: readFileSync(join(root, 'examples/sbc-media.ts'), 'latin1'),
+      yaml: `media: { rtpengine: { address: "${engine.address}" }, health_check_interval_secs: 0 }`,
+    })
+    const [alice, bob] = [await SipPeer.open(delayed.sip), await SipPeer.open(delayed.sip)]
+    const b = await RtpParty.open({ srtp: false })
+    t.after(async () => {
+      for (const party of [b, alice, bob]) party.close()
+      await delayed.stop('SIGKILL')
+    })
+    for (const party of [alice, bob]) {
+      party.onRequest = (request) => {
+        if (request.method === 'BYE') party.answer(request, 200)
+      }
+    }
+    await register(delayed.sip, 'sip:bob@127.0.0.1', `sip:bob@127.0.0.1:${bob.port}`)
+    const call = alice.invite('sip:bob@127.0.0.1')
+    bob.answer(await nthInvite(bob, 1), 200, { body: b.sdp, contentType: 'application/sdp' })
+    await call.response(200, 200)
+    assert.equal((await engine.calls()).length, 1)
+    // Its ACK has no body.
+    await call.final()
+    const got = (party: SipPeer, method: string): Promise<Request> =>
+      party.heard(method, (m): m is Request => m.kind === 'request' && m.method === method)
+    assert.match((await got(bob, 'ACK')).body, /^m=audio 0 RTP\/AVP /m)
+    assert.match((await got(bob, 'BYE')).headers.first('reason') ?? '', /cause=488/)
+    await got(alice, 'BYE')
+    await until('rtpengine to have no call', async () => (await engine.calls()).length === 0)
+    await until('the record', () => delayed.records().length === 1)
+    assert.equal(delayed.records()[0]?.['disconnect_initiator'], 'server')
+    assert.equal(await delayed.metric('siphon_media_sessions_active'), 0)
+  })
+
   it('refuses a new offer when rtpengine is gone, and the call goes on', async (t) => {
     const [a, b] = [await RtpParty.open({ srtp: false }), await RtpParty.open({ srtp: false })]
     t.after(() => [a, b].forEach((party) => party.close()))

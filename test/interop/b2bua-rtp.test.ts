@@ -9,7 +9,7 @@ import { missing, until } from '../support/programs.ts'
 import { startRtpengine, type Rtpengine } from '../support/rtpengine.ts'
 import { freePort, startSiphon, type Siphon } from '../support/siphon.ts'
 import { runCaller, startCallee } from '../support/sipp.ts'
-import { pause, recv, respond, scenarioFile, send } from '../support/sipp-scenario.ts'
+import { expect, pause, recv, respond, scenarioFile, send } from '../support/sipp-scenario.ts'
 
 /**
  * Sound through the B2BUA and a real rtpengine, with sipp and baresip. One of two plays and the other says back what it hears, so
@@ -149,6 +149,46 @@ describe('sound through the B2BUA and rtpengine', { skip: missing('rtpengine', '
     await take(t, 'echo')
     await speak('echo')
     await counted('echo', 80)
+  })
+
+  it('sipp to sipp without an offer: it comes with the 200, and the answer with the ACK', async (t) => {
+    const port = await freePort()
+    const sees = (what: string): string => expect(`m=audio 24[0-9]+ ${what}`)
+    const callee = startCallee(port, {
+      scenario: scenarioFile('late', [
+        recv('INVITE'),
+        respond('180 Ringing'),
+        respond('200 OK', { sdp: '[media_port]', repeat: true }),
+        recv('ACK', { action: sees('RTP/AVP') }),
+        recv('BYE'),
+        respond('200 OK', { tag: false }),
+      ]),
+      extra: ['-rtp_echo', '-mp', String(await freePort())],
+    })
+    t.after(() => callee.stop('SIGKILL'))
+    await register(siphon.sip, 'sip:late@example.com', `sip:late@127.0.0.1:${port}`)
+    const { successful, output } = await runCaller({
+      target: siphon.target,
+      localPort: await freePort(),
+      rate: 1,
+      calls: 1,
+      service: 'late',
+      scenario: scenarioFile('silent', [
+        send('INVITE', 1, { uri: 'sip:late@example.com' }),
+        recv(100, { optional: true }),
+        recv(180, { optional: true }),
+        recv(180, { optional: true }),
+        recv(200, { attributes: 'rrs="true"', action: sees('RTP/AVP') }),
+        send('ACK', 1, { inDialog: true, sdp: '[rtpstream_audio_port]' }),
+        play(),
+        pause(2_200),
+        send('BYE', 2, { inDialog: true }),
+        recv(200),
+      ]),
+      extra: ['-timeout', '15', '-timeout_error'],
+    })
+    assert.equal(successful, 1, output)
+    await counted('late', 80)
   })
 
   it('baresip with SRTP to sipp with RTP', { skip: missing('baresip') }, async (t) => {

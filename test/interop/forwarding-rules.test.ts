@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createSocket, type Socket } from 'node:dgram'
 import { readdirSync, readFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseMessage } from '../../src/sip/message/parse.ts'
@@ -16,7 +17,9 @@ const read = (name: string): string => readFileSync(join(corpus, `${name}.dat`),
 
 /** Relays whatever it is asked about. */
 const script = (port: number): string => `import { proxy } from 'siphon'
-proxy.onRequest((request) => request.relay('sip:127.0.0.1:${port}'))
+proxy.onRequest((request) =>
+  request.relay('sip:127.0.0.1:${port}' + (request.ruri.user === 'tcp' ? ';transport=tcp' : '')),
+)
 `
 /**
  * Refused by RFC 4475, or so broken that the start line would have to be guessed: not forwarded. `escruri` would have a header
@@ -111,6 +114,36 @@ describe('RFC 4475 through the proxy', () => {
       received.map((m) => /^Call-ID[ \t]*: *(\S+)/im.exec(m)?.[1] ?? /^i: *(\S+)/im.exec(m)?.[1]),
     )
     assert.ok(arrived.size > 15, String(arrived.size))
+  })
+
+  it('inv2543 over TCP, where its body ends with silence: its length is told by UDP and by TCP', async () => {
+    const body = read('inv2543').slice(read('inv2543').indexOf('\r\n\r\n') + 4)
+    const heard: Record<string, string> = {}
+    const server = createServer((socket) => {
+      socket.on('data', (bytes) => {
+        heard['tcp'] = (heard['tcp'] ?? '') + bytes.toString('latin1')
+        if (heard['tcp'].endsWith(body)) socket.write(responseText(heard['tcp'], '404 Not Found'), 'latin1')
+      })
+    }).listen(uas.address().port, '127.0.0.1')
+    await until('to listen', () => server.listening)
+    for (const protocol of ['udp', 'tcp']) {
+      const id = `${protocol}.inv2543`
+      const text = read('inv2543')
+        .replace(/^Call-ID: .*$/m, `Call-ID: ${id}`)
+        .replace('sip:UserB@', `sip:${protocol}@`)
+      const peer = connect(siphon.sip, '127.0.0.1')
+      let answer = ''
+      peer.on('data', (bytes) => (answer += bytes.toString('latin1')))
+      peer.write(text, 'latin1')
+      await until('the answer', () => answer.includes('SIP/2.0 404 '))
+      peer.destroy()
+      heard[protocol] ??= received.find((m) => m.includes(`Call-ID: ${id}\r\n`)) ?? ''
+      const [head = '', rest] = heard[protocol].split('\r\n\r\n', 2)
+      assert.match(head, /^INVITE sip:/)
+      assert.deepEqual(head.match(/^(?:Content-Length|l)\s*:.*$/gim), [`Content-Length: ${body.length}`])
+      assert.equal(rest, body)
+    }
+    server.close()
   })
 
   it('dblreq: what follows the body of a datagram is nobody’s', async () => {

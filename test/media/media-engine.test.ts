@@ -73,6 +73,74 @@ describe('a call with media', () => {
     assert.equal(lab.commands('delete')[0]?.command['delete delay'], 0)
   })
 
+  it("without an offer in the INVITE is held from the callee's offer on, and nothing is sent before", () => {
+    const lab = started()
+    const call = lab.start()
+    const options = { sdp: '', profile: 'rtp_to_srtp', extras: { flags: ['strict-source'] } }
+    lab.engine.awaitOffer(lab.signal(call, options), (result) => lab.results.push(result))
+    assert.equal(lab.results[0]?.ok, true)
+    assert.deepEqual([lab.heard.length, lab.engine.sessions, lab.engine.levels.held], [0, 0, 1])
+    assert.deepEqual([lab.engine.awaited(call, 'b'), lab.engine.awaited('other', 'b')], [0, null])
+    // Two callees offer; the script sees to the one's, the B2BUA to the other's.
+    lab.answer(call)
+    lab.clock.advance(5)
+    const other = { ...between('offer', 'callee'), branch: 'c' }
+    lab.engine.renegotiate(call, other, 'v=0', (result) => lab.results.push(result))
+    lab.clock.advance(5)
+    assert.deepEqual([lab.engine.awaited(call, 'b'), lab.engine.awaited(call, 'c')], [1, 1])
+    lab.engine.renegotiate(call, between('answer', 'caller'), 'v=0', (result) => lab.results.push(result))
+    lab.clock.advance(5)
+    // What the callee repeats is of no consequence; what it offers anew is as in any call.
+    lab.answer(call)
+    lab.engine.renegotiate(call, between('offer', 'callee'), 'v=0', (result) => lab.results.push(result))
+    lab.clock.advance(5)
+    assert.deepEqual(
+      lab.heard.map(({ command: c }) => [
+        c['command'],
+        c['from-tag'],
+        c['to-tag'],
+        c['transport-protocol'],
+        c['flags'],
+      ]),
+      [
+        ['offer', 'b', undefined, 'RTP/AVP', undefined],
+        ['offer', 'c', undefined, 'RTP/AVP', undefined],
+        ['answer', 'b', 'a', undefined, ['strict-source']],
+        ['offer', 'b', 'a', 'RTP/AVP', undefined],
+      ],
+    )
+    assert.ok(lab.results.every((r) => r.ok))
+    lab.end(call)
+    lab.clock.advance(5)
+    assert.equal(lab.commands('delete').length, 1)
+    assert.equal(lab.engine.sessions, 0)
+  })
+
+  it('without an offer leaves nothing when nobody makes one, and is refused when no instance is up', () => {
+    const lab = started()
+    const call = lab.start()
+    const ask = (callId: string): void =>
+      lab.engine.awaitOffer(lab.signal(callId), (result) => lab.results.push(result))
+    ask(call)
+    lab.end(call)
+    lab.clock.advance(5)
+    assert.equal(lab.heard.length, 0)
+    assert.ok(lab.empty())
+    ask(call)
+    lab.answers.set(1, silent)
+    lab.engine.ping(() => undefined)
+    lab.clock.advance(2_000)
+    lab.engine.ping(() => undefined)
+    lab.clock.advance(2_000)
+    const later = lab.start()
+    ask(later)
+    assert.deepEqual(
+      lab.results.map((r) => (r.ok ? 'ok' : r.reason)),
+      ['ok', 'call_over', 'no_instance'],
+    )
+    lab.end(later)
+  })
+
   it('knows whose answers were put through it', () => {
     const lab = started()
     const call = lab.start()

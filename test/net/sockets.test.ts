@@ -46,6 +46,7 @@ function keeping(): ConnectionListener & { bytes: string; closed: (string | null
     bytes: '',
     closed: [] as (string | null)[],
     onBytes: (_: Connection, bytes: Buffer) => void (kept.bytes += bytes.toString('latin1')),
+    onPeerEnded: () => false,
     onAlive: () => undefined,
     onClosed: (_: Connection, why: string | null) => void kept.closed.push(why),
   }

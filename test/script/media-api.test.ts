@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeBencode, encodeBencode } from '../../src/base/bencode.ts'
+import { ScriptCall } from '../../src/script/api/call.ts'
 import { connect } from '../../src/script/api/services.ts'
 import { Reply } from '../../src/script/api/reply.ts'
 import { ScriptRequest } from '../../src/script/api/request.ts'
@@ -95,6 +96,25 @@ describe('rtpengine in a script', () => {
     assert.deepEqual(asked[1]?.args.slice(0, 4), ['call-1', 'a', 'b', 'z9hG4bKcaller'])
     await rtpengine.offer(invite(PHONE, 'b'))
     assert.deepEqual(asked[2]?.args.slice(2, 4), ['b', null])
+  })
+
+  it('says of a call without an offer that its media is awaited, by profile and flags', async () => {
+    const asked = play(() => [1, ''])
+    const raw = message('INVITE sip:b@b.example SIP/2.0', '')
+    if (raw.kind !== 'request') throw new Error('no request')
+    const info = { id: 'c-1', state: 'calling', side: null, referTo: null, replaces: false } as const
+    const call = new ScriptCall(raw, PATH, info, 'invite')
+    const options = { profile: 'srtp_to_rtp', flags: ['strict-source'] } as const
+    assert.deepEqual(await rtpengine.offer(call, options), { ok: true, sdp: undefined })
+    assert.equal(asked[0]?.service, 'rtpengine.await')
+    assert.deepEqual(asked[0]?.args.slice(0, 6), ['call-1', 'a', null, null, '', 'srtp_to_rtp'])
+    // A proxy does not see the ACK.
+    const request = invite('')
+    request.recordRoute()
+    assert.deepEqual(await rtpengine.offer(request), { ok: true, sdp: undefined })
+    assert.equal(asked.length, 1)
+    play(() => [0, 'no_instance', 'none'])
+    assert.deepEqual(await rtpengine.offer(call), { ok: false, reason: 'no_instance', what: 'none' })
   })
 
   it('names the session as configured', async () => {

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Path } from '../../src/base/address.ts'
 import type { MessageCrossed } from '../../src/spine/facts.ts'
+import { buildResponse } from '../../src/sip/message/build.ts'
 import { createSpine } from '../../src/spine/spine.ts'
 import { DatagramFlow, StreamFlow } from '../../src/stack/flows.ts'
+import { takesAnswers } from '../../src/stack/transport.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { registerRequest } from '../support/requests.ts'
 
@@ -53,6 +55,32 @@ describe('flows: what leaves is traced, what does not is not', () => {
     assert.equal(flow.closed, true)
     assert.equal(flow.send(registerRequest()), false)
     assert.deepEqual(crossed, [])
+  })
+
+  it('that nothing is read from any more takes responses only, and may end with the one that is owed', () => {
+    const { context, crossed } = lab()
+    let ended = 0
+    const port = { closed: false, send: () => true, end: () => void ended++ }
+    const flow = new StreamFlow(path, context, port)
+    const request = registerRequest()
+    const answer = (status: number, to = request): boolean => flow.send(buildResponse(to, status))
+    flow.deafen()
+    assert.equal(flow.endWithAnswer(), false)
+    flow.owe(request)
+    assert.deepEqual([flow.closed, flow.answers, takesAnswers(flow)], [true, true, true])
+    assert.deepEqual([flow.send(request), flow.ping('\r\n\r\n')], [false, false])
+    assert.equal(flow.endWithAnswer(), true)
+    // Neither is it.
+    for (const status of [100, 180]) assert.equal(answer(status), true)
+    assert.equal(answer(200, registerRequest({ cseq: 2 })), true)
+    assert.equal(answer(200, registerRequest({ callId: 'two' })), true)
+    assert.equal(ended, 0)
+    assert.equal(answer(404), true)
+    assert.equal(ended, 1)
+    assert.equal(flow.endWithAnswer(), false)
+    assert.equal(crossed.length, 5)
+    port.closed = true
+    assert.deepEqual([flow.answers, answer(404)], [false, false])
   })
 
   it('has an id that no other flow ever has; a datagram flow is unreliable, a stream flow reliable', () => {

@@ -72,6 +72,16 @@ describe('TLS', { skip }, () => {
     await until('the end', () => lab.layer.connectionCount === 0)
   })
 
+  it('RFC 2543: a half-close ends a body without Content-Length; the answer still goes out', async (t) => {
+    const lab = await transportLab(t, { tls: material })
+    const peer = await tlsPeer(t, await open(lab, 'tls'), { allowHalfOpen: true })
+    peer.end(`${options('SIP/2.0/TLS 127.0.0.1', '')}hello`)
+    const { message, flow } = await lab.request()
+    assert.equal(message.body, 'hello')
+    flow.send(ok(message))
+    await until('200', () => peer.text().startsWith('SIP/2.0 200 OK'))
+  })
+
   it('shows the certificate that is asked for, and the standard one to all others', async (t) => {
     const lab = await transportLab(t, { tls: material })
     const to = await open(lab, 'tls')

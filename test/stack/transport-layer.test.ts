@@ -187,7 +187,7 @@ describe('what is no valid message', () => {
     await until('400', () => peer.text().includes('SIP/2.0 400 '))
     peer.send(options('SIP/2.0/TCP 127.0.0.1'))
     const { message, flow } = await lab.request()
-    peer.send(options('SIP/2.0/TCP 127.0.0.1', ''))
+    peer.send(options('SIP/2.0/TCP 127.0.0.1', 'l: -1\r\n'))
     await until('another 400', () => peer.text().split('SIP/2.0 400 ').length === 3)
     // What came before is still answered; what comes after is not heard.
     assert.equal(flow.send(ok(message)), true)
@@ -203,7 +203,7 @@ describe('what is no valid message', () => {
   it('on a stream: from a source whose messages are dropped it gets no answer and costs the connection', async (t) => {
     const lab = await transportLab(t, { gate: { admit: () => true, screen: () => false } })
     const peer = await tcpPeer(t, lab.tcp)
-    peer.send(options('SIP/2.0/TCP 127.0.0.1', ''))
+    peer.send(options('SIP/2.0/TCP 127.0.0.1', 'l: -1\r\n'))
     await until('the end', () => peer.socket.readableEnded)
     assert.equal(peer.text(), '')
     assert.deepEqual(lab.faults, [])

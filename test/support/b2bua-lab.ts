@@ -21,6 +21,8 @@ export interface B2buaLabOptions extends LabOptions {
   readonly script?: Script
   /** How long handlers think, ms. */
   readonly thinks?: number
+  /** What a handler does first, before it has thought. */
+  readonly begins?: (job: Job) => void
   readonly agents?: readonly string[]
   readonly media?: (clock: Clock, room: Lab) => MediaRelay
   /** Registered contacts. */
@@ -80,6 +82,7 @@ export function b2buaLab(options: B2buaLabOptions = {}) {
       release: () => undefined,
       decide: (job, done) => {
         asked.push(job)
+        options.begins?.(job)
         const made = script[job.kind]
         clock.startTimer(options.thinks ?? 0, () =>
           done(

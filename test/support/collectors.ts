@@ -3,6 +3,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { decodeHep } from '../../src/observe/hep/decode.ts'
 import { start, until } from './programs.ts'
 
@@ -46,12 +47,16 @@ export function receiveHep(): Promise<HepReceiver> {
   })
 }
 
+/** The kernel hands packets to dumpcap in blocks, one that is not full after 250 ms; those still with it at the end are lost. */
+const HANDED_OVER_MS = 600
+
 /** Captures what crosses a UDP port on the loopback interface, with tshark's dumpcap. */
 export async function capture(port: number): Promise<{ stop(): Promise<number> }> {
   const file = join(mkdtempSync(join(tmpdir(), 'capture-')), 'sip.pcapng')
   const dumpcap = start('dumpcap', ['-i', 'lo', '-f', `udp port ${port}`, '-w', file, '-B', '512', '-q'])
   let counted: Promise<number> | null = null
   const count = async (): Promise<number> => {
+    await sleep(HANDED_OVER_MS)
     await dumpcap.stop('SIGINT')
     const dropped = /: \d+\/(\d+) \(pcap/.exec(dumpcap.output())
     if (dropped === null || Number(dropped[1]) > 0)

@@ -45,6 +45,11 @@ export interface MediaRelay {
    * @param branch of whom an answer must have been put through it; null: of anybody, or nobody yet
    */
   has(callId: string, branch: string | null): boolean
+  /**
+   * Of a call whose first offer is the callee's, and shall go through the relay: how often this callee's has been put
+   * through. Null: of any other call.
+   */
+  awaited(callId: string, branch: string): number | null
   /** @param done called once: what the other party shall see; null when the relay does not give it */
   exchange(
     callId: string,
@@ -108,6 +113,8 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
   readonly #receivedAt: number
   /** When each leg of ours began, and what came of it. */
   readonly #legs = new Map<UacLeg, LegBook>()
+  /** Callees whose first offer, as the script has left it, is the relay's already; by our tag on the leg. */
+  readonly #through = new Set<string>()
   #ringing = false
   #ended: Side | 'server' | null = null
   /** Told once that the call is answered, or why not. */
@@ -159,9 +166,16 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
     const response =
       question.about === 'refer' ? null : seenAs(this.#invite, question.response, legOf(question))
     const refer = question.about === 'refer' ? question.ask.request : null
+    const branch = legOf(question)?.localTag ?? null
+    const before = this.#awaited(branch)
     const info = this.#info(question.about === 'refer' ? question.side : null, refer)
     const asked = this.#run(HANDLERS[question.about], response, info, (decided) =>
-      this.#w.input(() => done(this.#replyTo(question, response, decided))),
+      this.#w.input(() => {
+        const reply = this.#replyTo(question, response, decided)
+        const now = this.#awaited(branch)
+        if (branch !== null && reply.do === 'pass' && (now ?? 0) > (before ?? 0)) this.#through.add(branch)
+        done(reply)
+      }),
     )
     // No room: a response passes, a transfer does not. Later, as every answer.
     if (!asked) {
@@ -173,9 +187,13 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
   /** Media that a script has put through the relay stays there, whatever the parties agree on later. */
   relay({ content, ...crossing }: Crossing, done: (content: Content | null) => void): void {
     const { media } = this.#w
+    if (media === null) return done(content)
+    const { branch, early } = crossing
+    const delayed = this.#awaited(branch) !== null
+    // The script has seen to it by itself.
+    if (delayed && early && crossing.what === 'offer' && this.#through.delete(branch)) return done(content)
     // Before the answer it is the script's affair whose descriptions go through the relay.
-    const through = crossing.early ? crossing.branch : null
-    if (media === null || !media.has(this.call.callId, through)) return done(content)
+    if (!delayed && !media.has(this.call.callId, early ? branch : null)) return done(content)
     // A part of a body cannot be told from the whole here: what is not plainly SDP does not pass the relay by.
     if (
       !content.fields.some(
@@ -187,6 +205,15 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
     return media.exchange(this.call.callId, crossing, content.body, (sdp) =>
       this.#w.input(() => done(sdp === null ? null : { ...content, body: sdp })),
     )
+  }
+
+  held(branch: string): boolean {
+    return this.#awaited(branch) !== null
+  }
+
+  #awaited(branch: string | null): number | null {
+    const { media } = this.#w
+    return media === null || branch === null ? null : media.awaited(this.call.callId, branch)
   }
 
   onPaired(pair: number, kept: boolean): void {

@@ -2,6 +2,7 @@ import { decodeBencode, encodeBencode, isDictionary, type Bencode } from '../../
 import { parseVia } from '../../sip/message/via.ts'
 import { SessionDescription } from '../../sip/sdp/session-description.ts'
 import type { BatchReader } from '../conversation.ts'
+import { ScriptCall } from './call.ts'
 import { show } from './checks.ts'
 import { ngFlags, type MediaOptions } from './media-options.ts'
 import { ScriptRequest } from './request.ts'
@@ -82,6 +83,10 @@ export const rtpengine = {
    * Anchors the SDP of a request (INVITE, re-INVITE, UPDATE) and puts what the other side must get in its place. Without
    * SDP there is nothing to do, and the result is ok.
    *
+   * A B2BUA's call without an offer has its media anchored from the callee's offer on, which comes in the 200 or a reliable
+   * 18x, with the caller's answer in the ACK or PRACK; the profile and the options are for the same sides as ever. The
+   * result is ok without SDP, or `no_instance`.
+   *
    * A call's first offer chooses an instance by weight; one that does not answer in time is given up for another that is
    * up, within this call. From then on the call stays with its instance.
    * @throws ScriptError for an INVITE that is not record-routed: its end would not be seen, and its media never deleted
@@ -99,7 +104,7 @@ export const rtpengine = {
 
   /**
    * Anchors the SDP of a response (18x, 2xx) to a request whose SDP was offered. Without SDP there is nothing to do. The
-   * profile is the offer's unless another is given.
+   * profile is the offer's unless another is given. In a B2BUA's call without an offer it is the callee's offer that is anchored.
    */
   async answer(reply: MediaMessage, options: MediaOptions = {}): Promise<MediaResult> {
     return exchange('rtpengine.answer', reply, branchOf(reply, 1), options)
@@ -181,8 +186,14 @@ async function exchange(
   }
   const extras = encodeBencode(ngFlags(options))
   const text = sdpOf(message)
-  if (text === undefined) return { ok: true, sdp: undefined }
   const { callId, fromTag = '', toTag = null } = message
+  if (text === undefined) {
+    const awaits = service === 'rtpengine.offer' && message instanceof ScriptCall && message.body.length === 0
+    if (!awaits) return { ok: true, sdp: undefined }
+    const args = [encodeText(callId), fromTag, null, null, '', profile, extras]
+    const told = await services().call('rtpengine.await', ...args)
+    return told.number() === 0 ? refusal(told) : { ok: true, sdp: undefined }
+  }
   const reader = await services().call(
     service,
     ...[encodeText(callId), fromTag, toTag, viaBranch, text, profile, extras],

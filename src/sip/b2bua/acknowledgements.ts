@@ -1,4 +1,5 @@
 import type { Dialog, Outgoing } from '../dialog/dialog.ts'
+import { declining } from './declining.ts'
 import type { Content, Header, Out } from './events.ts'
 import { put } from './headers.ts'
 
@@ -9,14 +10,19 @@ import { put } from './headers.ts'
 export class Acknowledgements {
   readonly #dialog: Dialog
   readonly #out: Out
+  /** Makes a description one of ours to this peer. */
+  readonly #describe: (content: Content) => Content
   /** CSeq number of the INVITE whose 2xx waits for its ACK. */
   #waiting: number | null = null
   /** Of that INVITE (§22.1: its ACK has the same). */
   #credentials: readonly Header[] = []
+  /** Of that 2xx: the ACK must answer it (§13.2.1). */
+  #offer: Content | null = null
   /** The last two: one 2xx may be repeated while the next INVITE is answered. */
   #sent: readonly { readonly seq: number; readonly ack: Outgoing }[] = []
 
-  constructor(dialog: Dialog, out: Out) {
+  constructor(dialog: Dialog, out: Out, describe: (content: Content) => Content) {
+    this.#describe = describe
     this.#dialog = dialog
     this.#out = out
   }
@@ -27,12 +33,13 @@ export class Acknowledgements {
   }
 
   /** The 2xx of this INVITE came, for the first time or again. */
-  received(seq: number, credentials: readonly Header[] = []): void {
+  received(seq: number, credentials: readonly Header[] = [], offer: Content | null = null): void {
     const known = this.#sent.find((one) => one.seq === seq)
     if (known !== undefined) this.#out({ do: 'ack', ...known.ack })
-    else {
+    else if (this.#waiting !== seq) {
       this.#waiting = seq
       this.#credentials = credentials
+      this.#offer = offer
     }
   }
 
@@ -46,8 +53,13 @@ export class Acknowledgements {
     this.#out({ do: 'ack', ...ack })
   }
 
-  /** The session ends with a 2xx unanswered: it is acknowledged all the same, so that it is not repeated for 32 s. */
+  /**
+   * The session ends with a 2xx unanswered: it is acknowledged all the same, so that it is not repeated for 32 s, and its
+   * offer declined (§13.2.2.4).
+   */
   flush(): void {
-    if (this.#waiting !== null) this.send(null)
+    if (this.#waiting === null) return
+    const answer = this.#offer === null ? null : declining(this.#offer)
+    this.send(answer === null ? null : this.#describe(answer))
   }
 }

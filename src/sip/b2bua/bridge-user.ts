@@ -64,6 +64,8 @@ export interface BridgeUser {
    * with null when the relay could not be had.
    */
   relay(crossing: Crossing, done: (content: Content | null) => void): void
+  /** Whether the call's first offer is this callee's, and its media at a relay: without an answer there is nothing to hold. */
+  held(branch: string): boolean
   /** Two parties that were being put together are (`kept`), in the place of the pair before, or are not. */
   onPaired(pair: number, kept: boolean): void
   newCallId(): string

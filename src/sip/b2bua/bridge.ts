@@ -32,6 +32,7 @@ export interface BridgeWorld {
   readonly signer: (credentials: Credentials) => Signer
 }
 
+const UNANSWERED: readonly Header[] = [['Reason', 'SIP;cause=488;text="Offer not answered"']]
 const ELSEWHERE: readonly Header[] = [['Reason', 'SIP;cause=200;text="Call completed elsewhere"']]
 
 /**
@@ -52,6 +53,8 @@ export class Bridge implements UasUser, UacUser {
   #state: 'calling' | 'answered' | 'over' = 'calling'
   #policy: HeaderPolicy = 'transparent'
   #finished = false
+  /** The caller's session whose ACK must bring the answer to the call's first offer, which came in the 2xx (§13.2.1). */
+  #unanswered: Session | null = null
   /** Of the two who talk; and the last that was tried. */
   #pair = 0
   #pairs = 0
@@ -191,6 +194,7 @@ export class Bridge implements UasUser, UacUser {
       const own = this.#caller.branch(key)
       this.#sides.set(own, 'caller')
       this.link(own, session)
+      if (session.unanswered) this.#unanswered = own
       this.#caller.accept(key, outcome)
     }
     this.#calling?.stop(ELSEWHERE, leg)
@@ -234,7 +238,16 @@ export class Bridge implements UasUser, UacUser {
 
   onAcked(session: Session, content: Content | null): void {
     const peer = this.peerOf(session)
-    if (peer !== null) this.relay('answer', session, peer, content, (said) => peer.ack(said))
+    if (peer === null) return
+    const first = this.#unanswered === session
+    if (first) this.#unanswered = null
+    // Media that is held needs two ends. Where nothing is, what is missing is between the two, who may have ways of their own.
+    const needed = first && this.user.held(peer.dialog.localTag)
+    if (needed && content === null) return this.hangup(UNANSWERED)
+    this.relay('answer', session, peer, content, (said, ok) => {
+      if (needed && !ok) this.hangup(UNANSWERED)
+      else peer.ack(said)
+    })
   }
 
   /**
@@ -276,7 +289,7 @@ export class Bridge implements UasUser, UacUser {
   }
 
   onPrack(session: Session, ask: Ask): void {
-    const handled = this.#calling?.pracked(session, ask) ?? false
+    const handled = this.#calling?.pracks.pracked(session, ask) ?? false
     if (!handled) session.answer(ask, { status: ask.content === null ? 200 : 488, reason: null, ...NOTHING })
   }
 
@@ -464,6 +477,7 @@ export class Bridge implements UasUser, UacUser {
     this.#sides.set(own, 'caller')
     this.#sides.set(remaining, 'callee')
     this.link(own, remaining)
+    if (remaining.unanswered) this.#unanswered = own
     caller.accept('own', outcome)
     this.user.onAnswered(leg instanceof UacLeg ? leg : null, outcome)
   }

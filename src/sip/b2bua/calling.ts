@@ -3,22 +3,18 @@ import type { Question, Reply } from './bridge-user.ts'
 import { NOTHING, type Content, type Header, type Outcome, type RefusedBy } from './events.ts'
 import { isSdp } from './headers.ts'
 import { bestFailure, type BranchFailure, type DialPlan, refusalFor } from './plan.ts'
+import { Pracks } from './pracks.ts'
 import type { Session } from './session.ts'
-import type { Ask } from './session-user.ts'
 import type { LegProgress, UacLeg } from './uac-leg.ts'
 
-/** A reliable provisional response of a callee's that the caller's PRACK will acknowledge. */
-interface Unpracked {
-  readonly session: Session
-  readonly rseq: number
-  readonly inviteSeq: number
-}
+const NOT_ACCEPTABLE: Outcome = { status: 488, reason: null, ...NOTHING }
 
 /**
  * The way to an answer: who is tried and when, what the caller hears meanwhile, and what the script says to it.
  * While the script thinks, what else the callees say waits its turn.
  */
 export class Calling {
+  readonly pracks: Pracks
   readonly #bridge: Bridge
   #plan: DialPlan
   #next = 0
@@ -27,14 +23,13 @@ export class Calling {
   readonly #waiting: (() => void)[] = []
   #asking = false
   #over = false
-  /** For each dialog towards the caller, what its reliable responses stand for; null: an unreliable one. */
-  readonly #pracks = new Map<Session, (Unpracked | null)[]>()
   /** The answer as far as it came before the 2xx, and whether the caller surely has it. */
   readonly #early = new Map<Session, { readonly content: Content; readonly surely: boolean }>()
 
   constructor(bridge: Bridge, plan: DialPlan) {
     this.#bridge = bridge
     this.#plan = plan
+    this.pracks = new Pracks(bridge)
   }
 
   /** What the callees get. */
@@ -67,11 +62,15 @@ export class Calling {
       const { user } = this.#bridge
       user.onRinging(leg, progress.status)
       const pass = (content: Content | null, headers: readonly Header[]): void =>
-        this.#tell(leg, session, { ...progress, content, headers })
+        this.#offered(leg, session, content, (said, ok) => {
+          if (ok) return this.#tell(leg, session, { ...progress, content: said, headers })
+          this.pracks.decline(session, progress)
+          return this.#bridge.refuse(NOT_ACCEPTABLE)
+        })
       const plainly = (): void => pass(progress.content, this.#bridge.crossing(progress.headers))
       if (progress.content === null || !user.wants('early')) return plainly()
       this.#ask({ about: 'early', leg, response: progress }, (reply) => {
-        if (reply.do === 'drop') this.#acknowledge(session, progress)
+        if (reply.do === 'drop') this.pracks.acknowledge(session, progress)
         else if (reply.do === 'pass') pass(reply.content, reply.headers)
         else this.#otherwise(reply, plainly)
       })
@@ -83,9 +82,13 @@ export class Calling {
       const { user } = this.#bridge
       const pass = (content: Content | null, headers: readonly Header[]): void => {
         const early = this.#early.get(session)
-        const needed = content ?? (early === undefined || early.surely ? null : early.content)
-        this.#over = true
-        this.#bridge.answeredBy(leg, session, keyOf(leg, session), { ...outcome, content: needed, headers })
+        this.#offered(leg, session, content, (said, ok) => {
+          if (!ok) return this.#bridge.refuse(NOT_ACCEPTABLE)
+          const needed = said ?? (early === undefined || early.surely ? null : early.content)
+          this.#over = true
+          const told = { ...outcome, content: needed, headers }
+          return this.#bridge.answeredBy(leg, session, keyOf(leg, session), told)
+        })
       }
       const plainly = (): void => pass(outcome.content, this.#bridge.crossing(outcome.headers))
       if (!user.wants('answer')) return plainly()
@@ -116,41 +119,34 @@ export class Calling {
     return target.gateway == null || this.#bridge.user.movesOn(target.gateway, by, status)
   }
 
-  /** A PRACK of the caller's: passed on when the response it is for was a callee's reliable one. */
-  pracked(session: Session, ask: Ask): boolean {
-    const of = this.#pracks.get(session)?.shift()
-    if (of === undefined || of === null) return false
-    const { rseq, inviteSeq } = of
-    if (ask.content === null) {
-      session.answer(ask, { status: 200, reason: null, ...NOTHING })
-      of.session.prack(rseq, inviteSeq, null, [], () => undefined)
-      return true
-    }
-    const { session: callee } = of
-    const refuse = (): void => session.answer(ask, { status: 488, reason: null, ...NOTHING })
-    this.#bridge.relay('offer', session, callee, ask.content, (offer, ok) => {
-      if (!ok) {
-        // What it acknowledges has come all the same.
-        callee.prack(rseq, inviteSeq, null, [], () => undefined)
-        return refuse()
-      }
-      if (ask.settled) return undefined
-      return callee.prack(rseq, inviteSeq, offer, [], (outcome) => {
-        const content = outcome.status < 300 ? outcome.content : null
-        this.#bridge.relay('answer', callee, session, content, (answer, taken) => {
-          if (taken) session.answer(ask, this.#bridge.crossed({ ...outcome, content: answer }))
-          else refuse()
-        })
-      })
+  /**
+   * The callee's description, as the caller shall see it. Where the INVITE had no offer this is the first (RFC 3261
+   * §13.2.1), and goes by whatever the script has put between the two; once it has its answer nothing is to be added.
+   */
+  #offered(
+    leg: UacLeg,
+    session: Session | null,
+    content: Content | null,
+    then: (content: Content | null, ok: boolean) => void,
+  ): void {
+    const { caller } = this.#bridge
+    if (session !== null && this.pracks.settled(session)) return then(null, true)
+    const first = this.#plan.content === null && content !== null
+    if (!first || session === null || caller === null || !caller.open) return then(content, true)
+    this.#asking = true
+    this.#bridge.relay('offer', session, caller.branch(keyOf(leg, session)), content, (said, ok) => {
+      this.#asking = false
+      if (this.#over) return
+      then(said, ok)
+      this.#drain()
     })
-    return true
   }
 
   #tell(leg: UacLeg, session: Session | null, progress: LegProgress): void {
     const { caller } = this.#bridge
     const key = keyOf(leg, session)
     if (caller === null || !caller.open) {
-      this.#acknowledge(session, progress)
+      this.pracks.acknowledge(session, progress)
       return
     }
     const own = caller.branch(key)
@@ -159,19 +155,13 @@ export class Calling {
     if (session !== null && isSdp(progress.content)) {
       this.#early.set(session, { content: progress.content, surely: how === 'reliably' && progress.reliable })
     }
-    if (how === 'plainly') this.#acknowledge(session, progress)
+    if (how === 'plainly') this.pracks.acknowledge(session, progress)
     else {
-      const { rseq, inviteSeq } = progress
-      const unpracked = session !== null && progress.reliable ? { session, rseq, inviteSeq } : null
-      const queue = this.#pracks.get(own)
-      if (queue === undefined) this.#pracks.set(own, [unpracked])
-      else queue.push(unpracked)
+      const { rseq, inviteSeq, content } = progress
+      const offer = this.#plan.content === null && isSdp(content) ? content : null
+      const unpracked = session !== null && progress.reliable ? { session, rseq, inviteSeq, offer } : null
+      this.pracks.expect(own, unpracked)
     }
-  }
-
-  /** The caller will not: we acknowledge it ourselves. */
-  #acknowledge(session: Session | null, { reliable, rseq, inviteSeq }: LegProgress): void {
-    if (reliable) session?.prack(rseq, inviteSeq, null, [], () => undefined)
   }
 
   #tryNext(): void {
@@ -217,12 +207,16 @@ export class Calling {
       this.#asking = false
       if (this.#over) return
       then(reply)
-      while (!this.#asking && !this.#over) {
-        const next = this.#waiting.shift()
-        if (next === undefined) return
-        next()
-      }
+      this.#drain()
     })
+  }
+
+  #drain(): void {
+    while (!this.#asking && !this.#over) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
+      next()
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import type { Request, Response } from '../message/message.ts'
 import { addAbilities } from './abilities.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import { NOTHING, type Actor, type Content, type Header, type Out, type Outcome } from './events.ts'
-import { payloadOf, put } from './headers.ts'
+import { contentOf, payloadOf, put } from './headers.ts'
 import type { SessionClock } from './session-clock.ts'
 import { credentialsOf, isChallenge, type Signer } from './signer.ts'
 
@@ -106,7 +106,7 @@ export class Requests {
     if (sent === undefined || response.status < 200) return
     const { acks, by } = this.#o
     if (sent.done === null && sent.method === 'INVITE' && response.status < 300) {
-      acks.received(sent.seq, sent.credentials)
+      acks.received(sent.seq, sent.credentials, sent.content === null ? contentOf(response) : null)
       if (!by.alive) acks.flush()
       return
     }
@@ -166,7 +166,7 @@ export class Requests {
       clock.start(agreed(response))
     }
     if (sent.method === 'INVITE') {
-      acks.received(sent.seq, sent.credentials)
+      acks.received(sent.seq, sent.credentials, sent.content === null ? contentOf(response) : null)
       if (sent.content !== null || response.body === '') acks.send(null)
       if (!by.alive) acks.flush()
     }

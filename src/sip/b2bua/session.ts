@@ -60,6 +60,8 @@ export class Session implements RequestsOwner {
   #farewell: readonly Header[] | null = null
   #allows: ReadonlySet<string> | null = null
   #localSdp: Content | null = null
+  /** The peer's offer in a reliable provisional response has had its answer in our PRACK (RFC 3262 §5). */
+  #answeredEarly = false
   #told = false
 
   constructor(options: SessionOptions) {
@@ -70,7 +72,7 @@ export class Session implements RequestsOwner {
     this.#out = out
     this.#user = options.user
     this.reliable = new ReliableSender(this, out, timers, 1 + (dialog.callId.length % 1000))
-    this.#acks = new Acknowledgements(dialog, out)
+    this.#acks = new Acknowledgements(dialog, out, (content) => this.#origin.keep(content))
     this.#clock = new SessionClock(this, out)
     const { caller, policy, signer } = options
     this.#requests = new Requests({
@@ -129,10 +131,16 @@ export class Session implements RequestsOwner {
     this.#state = 'confirmed'
     this.dialog.confirm(response)
     this.hear(response)
-    this.#acks.received(response.cseq.number, credentialsOf(invite))
+    const offer = offered || this.#answeredEarly ? null : contentOf(response)
+    this.#acks.received(response.cseq.number, credentialsOf(invite), offer)
     this.#clock.start(agreed(response))
     // With the offer in the INVITE, or answered in a PRACK, nothing is left to be said.
-    if (offered || response.body === '') this.ack(null)
+    if (offer === null) this.ack(null)
+  }
+
+  /** The peer's 2xx has brought an offer, which the ACK is to answer. */
+  get unanswered(): boolean {
+    return this.#acks.waiting
   }
 
   /** A 2xx came again (§13.2.2.4). */
@@ -298,6 +306,7 @@ export class Session implements RequestsOwner {
   ): void {
     const said = this.describe(content)
     this.described(said)
+    if (content !== null) this.#answeredEarly = true
     this.send('PRACK', said, [['RAck', `${rseq} ${inviteSeq} INVITE`], ...headers], done)
   }
 

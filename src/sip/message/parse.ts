@@ -37,6 +37,12 @@ export function parseMessage(text: string, limits: Limits = defaultLimits): Pars
   return { ok: false, fault: parsed.fault, answerable: salvageRequest(text) }
 }
 
+/** What is wrong with a whole message; null when nothing is. */
+export function faultOf(text: string, limits: Limits = defaultLimits): Fault | null {
+  const parsed = readMessage(text, limits)
+  return parsed.ok ? null : parsed.fault
+}
+
 /**
  * What is wrong with a message of which only the first lines of the head are here, none of them to be folded any further.
  * Null when a valid message can still come of it: what is missing is taken to come, and to be right.
@@ -61,7 +67,7 @@ function readMessage(text: string, limits: Limits, ended = true): Parsed<Message
     : readRequest(text, start, end, limits, ended)
 }
 
-function isStatusLine(text: string, start: number): boolean {
+export function isStatusLine(text: string, start: number): boolean {
   // No method can hold a slash.
   return text.charCodeAt(start + 3) === 0x2f && text.slice(start, start + 3).toUpperCase() === 'SIP'
 }

@@ -4,9 +4,11 @@ import { readHead } from './head.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import { lineEnd } from './lines.ts'
 import { findFault } from './parse.ts'
+import { unsizedFault } from './unsized.ts'
 
 export type Framed =
-  | { readonly what: 'message'; readonly text: string }
+  /** `last`: its body was the rest of the stream; nothing that follows is one. */
+  | { readonly what: 'message'; readonly text: string; readonly last?: true }
   /** CRLF CRLF between messages: a ping that wants a CRLF for an answer (RFC 5626 §3.5.1, §4.4.1). */
   | { readonly what: 'keepalive' }
   /** Where the next message starts cannot be known: close the connection. `text` is what may be left to answer. */
@@ -17,7 +19,16 @@ const LF = 0x0a
 const EMPTY = new Uint8Array(0)
 
 /**
+ * What the bytes that come in are: `messages`, each with its length; the `rest` of a request without one; of no use, since
+ * such a request has been given (`over`) or since a fault (`dead`).
+ */
+type Phase = 'messages' | 'rest' | 'over' | 'dead'
+
+/**
  * Cuts a stream of bytes into messages by their Content-Length (§18.3, §7.5).
+ *
+ * A request without one is taken as RFC 2543 had it: its body is all that follows, until the caller says that no more
+ * comes. No byte after it is read as SIP: it could be body. The first one is a fault.
  *
  * What it says of bytes depends on them alone, never on how they were split. Each byte is looked at a bounded number of
  * times, however it arrives, as long as `stalled` is asked once a message. After a fault it is dead: it gives nothing any
@@ -34,7 +45,7 @@ export class StreamFramer {
   #messageLength = 0
   /** One CRLF between messages was seen. */
   #afterEmptyLine = false
-  #dead = false
+  #phase: Phase = 'messages'
 
   constructor(limits: Limits = defaultLimits) {
     this.#limits = limits
@@ -47,18 +58,35 @@ export class StreamFramer {
 
   /** The head of a message has begun and has not ended. */
   get inHead(): boolean {
-    return this.#keptLength > 0 && this.#messageLength === 0
+    return this.#keptLength > 0 && this.#messageLength === 0 && this.#phase === 'messages'
+  }
+
+  /** The body of a message without Content-Length is coming in: only silence ends it. */
+  get inRest(): boolean {
+    return this.#phase === 'rest'
+  }
+
+  /** Nothing that comes in is read any more. */
+  get deaf(): boolean {
+    return this.#phase === 'over' || this.#phase === 'dead'
   }
 
   /**
-   * To be asked when a head stops coming. It may never end, as where the empty line was forgotten; when what is there of
-   * it is broken beyond what could follow, that is the fault. A line is looked at once the next one has begun: until
-   * then it may be folded (§7.3.1). Its fault is one that the whole message would have, so that no valid one is harmed.
+   * To be asked when a message stops coming. One without Content-Length is whole then.
+   *
+   * A head may never end, as where the empty line was forgotten; when what is there of it is broken beyond what could
+   * follow, that is the fault. A line is looked at once the next one has begun: until then it may be folded (§7.3.1). Its
+   * fault is one that the whole message would have, so that no valid one is harmed.
    */
   stalled(): Framed[] {
     const framed: Framed[] = []
-    if (!this.inHead) return framed
+    if (!this.inHead && !this.inRest) return framed
     const text = latin1(this.#kept, 0, this.#keptLength)
+    if (this.inRest) {
+      this.#phase = 'over'
+      this.#forget()
+      return [{ what: 'message', text, last: true }]
+    }
     const fault = findFault(text.slice(0, unfoldable(text)), this.#limits)
     if (fault === null) return framed
     // A last line that might have been folded does for an answer; one that is cut off does not.
@@ -70,18 +98,22 @@ export class StreamFramer {
   /** Takes the next bytes of the stream; gives what has become complete. The bytes can be reused after the call. */
   push(bytes: Uint8Array): Framed[] {
     const framed: Framed[] = []
-    if (this.#dead || bytes.length === 0) return framed
+    if (this.#phase === 'dead' || bytes.length === 0) return framed
+    if (this.#phase === 'over') {
+      this.#fail({ status: 400, what: 'more after a message without content-length' }, '', framed)
+      return framed
+    }
     const joined = this.#keptLength > 0
     if (joined) this.#keep(bytes)
     const source = joined ? this.#kept : bytes
     const end = joined ? this.#keptLength : bytes.length
     let start = 0
-    while (start < end && !this.#dead) {
+    while (start < end && !this.deaf) {
       const next = this.#frame(source, start, end, framed)
       if (next === start) break
       start = next
     }
-    if (this.#dead) this.#forget()
+    if (this.deaf) this.#forget()
     else if (!joined) this.#keep(bytes.subarray(start))
     else if (start > 0) {
       this.#kept.copyWithin(0, start, end)
@@ -93,6 +125,7 @@ export class StreamFramer {
 
   /** Takes one thing from the source and returns where the next one starts; `start` when more bytes are needed. */
   #frame(source: Uint8Array, start: number, end: number, framed: Framed[]): number {
+    if (this.inRest) return this.#rest(source, start, end, framed)
     if (this.#messageLength === 0 && this.#searched === 0 && source[start] === CR) {
       if (start + 1 === end) return start
       if (source[start + 1] === LF) {
@@ -108,13 +141,23 @@ export class StreamFramer {
       return end
     }
     if (this.#messageLength === 0 && !this.#readHead(source, start, end, framed))
-      return this.#dead ? end : start
+      return this.deaf ? end : start
+    // Its body may be here already, and too long.
+    if (this.inRest) return this.#rest(source, start, end, framed)
     const stop = start + this.#messageLength
     if (stop > end) return start
     framed.push({ what: 'message', text: latin1(source, start, stop) })
     this.#messageLength = 0
     this.#searched = 0
     return stop
+  }
+
+  /** The body of a message without Content-Length grows: as far as one with it may. */
+  #rest(source: Uint8Array, start: number, end: number, framed: Framed[]): number {
+    const { maxMessageBytes } = this.#limits
+    if (end - start <= maxMessageBytes) return start
+    this.#fail(TOO_LONG, latin1(source, start, start + maxMessageBytes), framed)
+    return end
   }
 
   /** Looks for the end of the head and learns the message's length from it. False when there is more to come, or a fault. */
@@ -139,12 +182,13 @@ export class StreamFramer {
       this.#fail(length.fault, head, framed)
       return false
     }
-    this.#messageLength = head.length + length.value
+    if (length.value === null) this.#phase = 'rest'
+    else this.#messageLength = head.length + length.value
     return true
   }
 
   #fail(fault: Fault, text: string, framed: Framed[]): void {
-    this.#dead = true
+    this.#phase = 'dead'
     framed.push({ what: 'fault', fault, text })
   }
 
@@ -183,20 +227,23 @@ function afterEmptyLine(source: Uint8Array, from: number, end: number): number {
   return -1
 }
 
+const TOO_LONG: Fault = { status: 513, what: 'the message is too long' }
+
 /**
- * How long the body is said to be. The head is read by the parser's own rules and any fault in it ends the stream:
+ * How long the body is said to be; null: as long as the stream. The head is read by the parser's own rules and any fault in it ends the stream:
  * a peer that is read one way by us and another way by someone else can smuggle a message between us.
  */
-function announcedLength(head: string, limits: Limits): Parsed<number> {
+function announcedLength(head: string, limits: Limits): Parsed<number | null> {
   const end = lineEnd(head, 0)
   if (end < 0) return malformed('a bare CR or LF in the start line')
   const read = readHead(head, end + 2, limits)
   if (!read.ok) return read
   const { contentLength } = read.value
-  if (contentLength === null) return malformed('content-length is missing on a stream')
-  if (head.length + contentLength > limits.maxMessageBytes) {
-    return { ok: false, fault: { status: 513, what: 'the message is too long' } }
+  if (contentLength === null) {
+    const fault = unsizedFault(head, limits)
+    return fault === null ? { ok: true, value: null } : { ok: false, fault }
   }
+  if (head.length + contentLength > limits.maxMessageBytes) return { ok: false, fault: TOO_LONG }
   return { ok: true, value: contentLength }
 }
 

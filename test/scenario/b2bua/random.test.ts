@@ -65,8 +65,11 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
 const waits = fc.constantFrom(0, 5, 15, 30, 200, 1500, 6000)
 const step: fc.Arbitrary<Step> = fc.record({ deed, waits })
 
-/** Does for an agent what every user agent does by itself: ACK, PRACK, the answers of requests, repetition of a 2xx. */
-function livesByTheBook(agent: Agent, room: ReturnType<typeof b2buaLab>): void {
+/**
+ * Does for an agent what every user agent does by itself: ACK, PRACK, the answers of requests, repetition of a 2xx.
+ * @param terse its ACK and PRACK never have the answer that they owe
+ */
+function livesByTheBook(agent: Agent, room: ReturnType<typeof b2buaLab>, terse: boolean): void {
   const acked = new Set<string>()
   const open = new Set<string>()
   const pracked = new Set<string>()
@@ -103,15 +106,19 @@ function livesByTheBook(agent: Agent, room: ReturnType<typeof b2buaLab>): void {
     if (method === 'INVITE' && status >= 200) open.delete(call.invite.callId)
     if (method === 'INVITE' && status >= 200 && status < 300) {
       call.ack(
-        call.invite.body === '' || asked.has(key(response.callId, number)) ? { sdp: sdp('answer') } : {},
+        !terse && (call.invite.body === '' || asked.has(key(response.callId, number)))
+          ? { sdp: sdp('answer') }
+          : {},
         response,
       )
+      // The 2xx has crossed its CANCEL (RFC 3261 §9.1).
+      if (leaving.has(call) && number === call.invite.cseq.number) call.bye()
     }
     if (status > 100 && status < 200 && response.headers.has('rseq')) {
       const rseq = `${response.toTag} ${response.headers.first('rseq')}`
       if (pracked.has(rseq)) return
       pracked.add(rseq)
-      call.prack(response, call.invite.body === '' ? { sdp: sdp('answer') } : {})
+      call.prack(response, !terse && call.invite.body === '' ? { sdp: sdp('answer') } : {})
     }
   }
   const asked = new Set<string>()
@@ -120,6 +127,8 @@ function livesByTheBook(agent: Agent, room: ReturnType<typeof b2buaLab>): void {
     if (!offered) asked.add(key(request.callId, request.cseq.number))
   })
 }
+/** Callers who have given up before an answer. */
+const leaving = new WeakSet<AgentCall>()
 const opens = new WeakMap<
   Agent,
   (call: AgentCall, request: { callId: string; cseq: { number: number } }, offered: boolean) => void
@@ -151,10 +160,10 @@ function walk(steps: readonly Step[], offered: boolean, reliable: boolean, seed:
   const put = (what: 'offer' | 'answer', { request, response }: Job): void => {
     const { callId, fromTag = '' } = request
     const message = response ?? request
-    if (message.body === '') return
     const toTag = response?.toTag ?? null
     const signal = { callId, fromTag, toTag, viaBranch: null, sdp: message.body, profile: null, extras: {} }
-    engine?.[what](signal, () => undefined)
+    if (message.body !== '') engine?.[what](signal, () => undefined)
+    else if (what === 'offer') engine?.awaitOffer(signal, () => undefined)
   }
   const credentials = { user: 'trunk', password: 'secret', realm: null }
   const room = b2buaLab({
@@ -191,7 +200,7 @@ function walk(steps: readonly Step[], offered: boolean, reliable: boolean, seed:
     },
   })
   const { alice, bob, carol, clock } = room
-  for (const agent of room.agents) livesByTheBook(agent, room)
+  for (const agent of room.agents) livesByTheBook(agent, room, seed % 5 === 4)
   carol.onRequest = ((before) => (request, call) => {
     before(request, call)
     if (request === call?.invite) call.answer(200, { sdp: sdp('carol') })
@@ -256,7 +265,11 @@ function walk(steps: readonly Step[], offered: boolean, reliable: boolean, seed:
   }
   // Whoever is left hangs up; what nobody answers is given up.
   clock.advance(5_000)
-  for (const call of [...alice.calls, ...carol.calls]) if (call.isCaller) call.cancel()
+  for (const call of [...alice.calls, ...carol.calls]) {
+    if (!call.isCaller || call.final) continue
+    leaving.add(call)
+    call.cancel()
+  }
   for (const agent of room.agents)
     for (const call of agent.calls) if (call.final && call.dialog !== null) call.bye()
   room.assertEmpty()

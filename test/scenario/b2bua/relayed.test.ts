@@ -10,6 +10,7 @@ import { b2buaLab, decision } from '../../support/b2bua-lab.ts'
 function relay(told: string[], refuses: string | null = null) {
   return (clock: { startTimer(ms: number, fire: () => void): unknown }): MediaRelay => ({
     has: () => true,
+    awaited: () => null,
     paired: (_callId, pair, kept) => void told.push(`pair ${pair} ${kept ? 'stays' : 'goes'}`),
     exchange: (_callId, { what, from, pair }, text, done) => {
       told.push(`${what} of the ${from}${pair === 0 ? '' : `, pair ${pair}`}`)

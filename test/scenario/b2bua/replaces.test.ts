@@ -292,6 +292,7 @@ describe('an INVITE with Replaces, through a media relay', () => {
     const told: string[] = []
     const media: B2buaLabOptions['media'] = (clock): MediaRelay => ({
       has: () => true,
+      awaited: () => null,
       paired: () => undefined,
       exchange: (callId, { what, from, pair }, text, done) => {
         told.push(`${callId} ${what} of the ${from}, pair ${pair}`)
