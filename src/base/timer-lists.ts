@@ -1,4 +1,5 @@
 import type { Timer } from './clock.ts'
+import { type Linked, LinkedSet } from './linked-set.ts'
 
 /** Lists there are at most; timers of yet another duration are node's own. */
 const MAX_LISTS = 64
@@ -35,31 +36,29 @@ class NodeTimer implements Timer {
   }
 }
 
-class ListedTimer implements Timer {
-  /** Null when it has fired or was cancelled. */
-  list: TimerList | null
+class ListedTimer implements Timer, Linked<ListedTimer> {
+  inSet: LinkedSet<ListedTimer> | null = null
+  before: ListedTimer | null = null
+  after: ListedTimer | null = null
+  readonly list: TimerList
   readonly fire: () => void
   /** Monotonic ms. */
   readonly due: number
-  before: ListedTimer | null
-  after: ListedTimer | null = null
 
-  constructor(list: TimerList, fire: () => void, due: number, before: ListedTimer | null) {
+  constructor(list: TimerList, fire: () => void, due: number) {
     this.list = list
     this.fire = fire
     this.due = due
-    this.before = before
   }
 
   cancel(): void {
-    this.list?.remove(this)
+    this.list.remove(this)
   }
 }
 
 class TimerList {
   readonly #ms: number
-  #head: ListedTimer | null = null
-  #tail: ListedTimer | null = null
+  readonly #timers = new LinkedSet<ListedTimer>()
   /** Runs while there are timers; when there are none it is left to run out, and keeps nobody alive. */
   #handle: NodeJS.Timeout | null = null
 
@@ -68,25 +67,17 @@ class TimerList {
   }
 
   start(fire: () => void): Timer {
-    const timer = new ListedTimer(this, fire, performance.now() + this.#ms, this.#tail)
-    if (this.#tail !== null) this.#tail.after = timer
-    else {
-      this.#head = timer
+    const timer = new ListedTimer(this, fire, performance.now() + this.#ms)
+    if (this.#timers.size === 0) {
       if (this.#handle === null) this.#wait(this.#ms)
       else this.#handle.ref()
     }
-    this.#tail = timer
+    this.#timers.add(timer)
     return timer
   }
 
   remove(timer: ListedTimer): void {
-    const { before, after } = timer
-    if (before === null) this.#head = after
-    else before.after = after
-    if (after === null) this.#tail = before
-    else after.before = before
-    timer.list = timer.before = timer.after = null
-    if (this.#head === null) this.#handle?.unref()
+    if (this.#timers.delete(timer) && this.#timers.size === 0) this.#handle?.unref()
   }
 
   #wait(ms: number): void {
@@ -97,12 +88,12 @@ class TimerList {
     this.#handle = null
     const now = performance.now()
     try {
-      for (let next = this.#head; next !== null && next.due <= now; next = this.#head) {
+      for (let next = this.#timers.first; next !== null && next.due <= now; next = this.#timers.first) {
         this.remove(next)
         next.fire()
       }
     } finally {
-      const next = this.#head
+      const next = this.#timers.first
       // A timer started meanwhile may have set it.
       if (next !== null && this.#handle === null)
         this.#wait(Math.max(1, Math.ceil(next.due - performance.now())))

@@ -1,6 +1,7 @@
 import type { Path, Protocol } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
+import { type Linked, LinkedSet } from '../base/linked-set.ts'
 import type { Request } from '../sip/message/message.ts'
 import type { CallRecord, CallResult, DisconnectInitiator } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
@@ -29,7 +30,10 @@ export interface CallView {
 }
 
 /** One INVITE attempt from its first INVITE to its one record, whatever ends it. */
-export class Call {
+export class Call implements Linked<Call> {
+  inSet: LinkedSet<Call> | null = null
+  before: Call | null = null
+  after: Call | null = null
   readonly id: string
   readonly callId: string
   readonly fromUri: string
@@ -191,7 +195,7 @@ export class CallTracker {
   readonly identifiers: Identifiers
   readonly spine: Spine
   /** In order of beginning. */
-  readonly #open = new Set<Call>()
+  readonly #open = new LinkedSet<Call>()
 
   constructor({ clock, identifiers, spine }: CallTrackerOptions) {
     this.clock = clock
@@ -243,7 +247,7 @@ export class CallTracker {
 
   /** Cut off: every open call gets its record now. */
   closeAll(initiator: DisconnectInitiator): void {
-    for (const call of this.#open) {
+    for (const call of [...this.#open]) {
       if (call.answered) call.end({ initiator, reason: null, seen: true })
       else call.fail('error', 0, initiator, null)
     }

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
+import { LinkedSet } from '../base/linked-set.ts'
 import { buildResponse } from '../sip/message/build.ts'
 import type { Request, Response } from '../sip/message/message.ts'
 import { isSipUri, parseUri } from '../sip/message/uri.ts'
@@ -59,8 +60,8 @@ const DONE = (): void => undefined
 /** The transaction user: what every new request meets first. Nothing is kept of a request before it is admitted. */
 export class Dispatch implements TransactionUser {
   readonly #o: DispatchOptions
-  /** Requests without a final response, by server transaction: whom a CANCEL is for. */
-  readonly #exchanges = new Map<ServerTransaction, Exchange>()
+  /** Requests without a final response. Each is the `owner` of its server transaction, where a CANCEL finds it. */
+  readonly #exchanges = new LinkedSet<Exchange>()
   readonly #shed: ShedMemory
   /** To tag of answers without state, by which their ACKs are known (§8.2.7). */
   readonly #statelessTag: string
@@ -90,7 +91,7 @@ export class Dispatch implements TransactionUser {
     this.#o.b2bua.close()
     this.#o.calls.closeAll('server')
     this.#o.dialogs.close()
-    for (const { proxied } of this.#exchanges.values()) proxied?.drop()
+    for (const { proxied } of this.#exchanges) proxied?.drop()
     this.#exchanges.clear()
   }
 
@@ -144,7 +145,7 @@ export class Dispatch implements TransactionUser {
       return
     }
     accept().respond(buildResponse(cancel, 200, { toTag: this.#o.identifiers.tag() }))
-    const exchange = this.#exchanges.get(invite)
+    const exchange = invite.owner instanceof Exchange ? invite.owner : undefined
     if (exchange === undefined && this.#o.b2bua.cancel(invite, cancel)) return
     // Its final response is out: the CANCEL has no effect (§9.2).
     if (exchange === undefined || exchange.cancelled) return
@@ -189,14 +190,17 @@ export class Dispatch implements TransactionUser {
       cookie,
       receivedAt: this.#o.clock.now(),
       onFinal: () => {
-        this.#exchanges.delete(transaction)
+        this.#exchanges.delete(exchange)
+        transaction.owner = null
         // The transaction may live on for 32 s: what is over need not live as long.
         transaction.onEnd = DONE
       },
     })
-    this.#exchanges.set(transaction, exchange)
+    this.#exchanges.add(exchange)
+    transaction.owner = exchange
     transaction.onEnd = () => {
-      this.#exchanges.delete(transaction)
+      this.#exchanges.delete(exchange)
+      transaction.owner = null
       exchange.abandoned()
     }
     return exchange

@@ -1,4 +1,5 @@
 import type { Identifiers } from '../base/identifiers.ts'
+import type { Linked, LinkedSet } from '../base/linked-set.ts'
 import { huskOf } from '../sip/message/husk.ts'
 import { buildResponse, type ResponseOptions } from '../sip/message/build.ts'
 import type { Request, Response } from '../sip/message/message.ts'
@@ -40,7 +41,10 @@ export interface ExchangeOptions {
  * One request and its responses, from admission to the final response. `respond` is the one way up: whoever answers,
  * the call attempt, the followed dialog and the server transaction learn of it there.
  */
-export class Exchange {
+export class Exchange implements Linked<Exchange> {
+  inSet: LinkedSet<Exchange> | null = null
+  before: Exchange | null = null
+  after: Exchange | null = null
   request: Request
   readonly transaction: ServerTransaction
   readonly flow: Flow

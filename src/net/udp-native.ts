@@ -19,14 +19,16 @@ const SEND_AT_ONCE = 64
 const SEND_BYTES = 4 * MAX_DATAGRAM
 
 /**
- * From this many datagrams within this many milliseconds on, the socket is looked at each millisecond instead of the loop
- * being woken by each datagram: what comes together is then read, handled, passed to the handlers and sent together.
+ * From this many datagrams within this many milliseconds on, the socket is looked at every `LOOK_MS` instead of the loop being
+ * woken by each datagram: what comes together is then read, handled, passed to the handlers and sent together.
  */
 const BUSY_COUNT = 10
 const BUSY_MS = 10
+/** A wake-up costs more than three messages. Longer would cost less still, but a phone would wait for it twice in each call. */
+const LOOK_MS = 2
 /** Below this many datagrams in so many looks, waiting for the next costs less than looking. */
 const CALM_COUNT = 25
-const CALM_LOOKS = 50
+const CALM_LOOKS = 25
 
 /** How many addresses are remembered as text. */
 const HOSTS_REMEMBERED = 4_096
@@ -197,7 +199,7 @@ export class NativeEndpoint implements UdpEndpoint {
       if (read >= READ_AT_ONCE * READS_A_TURN) setImmediate(look)
       else this.#looks.refresh()
     }
-    this.#looks = setTimeout(look, 1)
+    this.#looks = setTimeout(look, LOOK_MS)
   }
 
   /** Hands over what has come. Returns how many. */

@@ -1,3 +1,4 @@
+import { NumberMap } from '../base/number-map.ts'
 import type { Claims } from './claims.ts'
 import {
   KINDS,
@@ -39,9 +40,9 @@ export class WorkerLink {
   readonly port: JobPort
   readonly claims: Claims
   /** By id: everything offered and not yet answered, given-up handlers included. */
-  readonly runs = new Map<number, Run>()
+  readonly runs = new NumberMap<Run>()
   /** Runs that were ended without the handler: it may still come back. */
-  readonly abandoned = new Map<number, Run>()
+  readonly abandoned = new NumberMap<Run>()
   /** Gets nothing more and is let go when its runs are over. */
   draining = false
   /** Monotonic ms since when it has not moved though asked to; null while it moves. */
@@ -182,7 +183,7 @@ export class WorkerLink {
       if (this.claims.takeBack(run.slot, run.id)) taken.push(run)
     }
     for (const run of taken) this.free(run)
-    return taken
+    return taken.toSorted((one, other) => one.since - other.since)
   }
 
   /** It has posted something, so it moves. */

@@ -10,8 +10,8 @@ export interface Batch {
   readonly bindings: readonly BindingMoved[]
 }
 
-/** A handful of milliseconds of facts go in one message: the message costs more than what is in it. */
-const FLUSH_MS = 10
+/** What comes in so many milliseconds goes in one message: to wake the other thread costs more than what is in it. */
+const FLUSH_MS = 40
 const MAX_LINES = 1_000
 
 /**

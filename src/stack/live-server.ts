@@ -19,6 +19,7 @@ export class LiveServer extends LiveTransaction<ServerEffect> implements ServerT
   request: Request
   readonly flow: Flow
   readonly id: string
+  owner: object | null = null
   onEnd?: (reason: EndReason) => void
   onTransportError?: () => void
   readonly #machine: InviteServerTransaction | NonInviteServerTransaction

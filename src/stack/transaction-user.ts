@@ -26,6 +26,8 @@ export interface ServerTransaction {
    * not sent (RFC 4320 §4.2).
    */
   respond(response: Response): boolean
+  /** What its user keeps with it. The layer does not look at it. */
+  owner: object | null
   /** Called once. 'timeout' when a final response to an INVITE was never acknowledged (timer H). */
   onEnd?: (reason: EndReason) => void
   /** A response could not be sent; the transaction lives on (RFC 6026 §8.8). Called at most once. */

@@ -2,6 +2,7 @@ import type { Path } from '../../base/address.ts'
 import type { Clock } from '../../base/clock.ts'
 import { digestHash } from '../../base/digest-hash.ts'
 import type { Identifiers } from '../../base/identifiers.ts'
+import { LinkedSet } from '../../base/linked-set.ts'
 import { DigestClient } from '../../sip/auth/digest-client.ts'
 import type { Found, Side } from '../../sip/b2bua/bridge-user.ts'
 import type { Outcome } from '../../sip/b2bua/events.ts'
@@ -68,9 +69,8 @@ export class B2buaCore {
   readonly #o: B2buaOptions
   readonly #performer: Performer
   readonly #legs = new LegTable()
-  readonly #calls = new Set<LiveCall>()
-  /** Calls that still may be cancelled, by the caller's server transaction. */
-  readonly #invites = new Map<ServerTransaction, LiveCall>()
+  /** Each is the `owner` of the caller's server transaction while it may be cancelled. */
+  readonly #calls = new LinkedSet<LiveCall>()
   readonly #contacts: ContactWays
   readonly #world: CallWorld
 
@@ -162,9 +162,9 @@ export class B2buaCore {
     exchange.handOver()
     const live = new LiveCall(this.#world, call, request, flow.path, receivedAt)
     this.#calls.add(live)
-    this.#invites.set(transaction, live)
+    transaction.owner = live
     this.#contacts.called(request, flow)
-    const name = this.#performer.name(transaction, () => this.#invites.delete(transaction))
+    const name = this.#performer.name(transaction, () => (transaction.owner = null))
     this.#performer.input(() => {
       live.bridge.incoming(request, name, policy)
       try {
@@ -200,8 +200,8 @@ export class B2buaCore {
 
   /** A CANCEL for the INVITE of one of our calls. False: not ours. */
   cancel(invite: ServerTransaction, cancel: Request): boolean {
-    const live = this.#invites.get(invite)
-    if (live === undefined) return false
+    const live = invite.owner
+    if (!(live instanceof LiveCall)) return false
     this.#performer.input(() => live.bridge.cancelled(payloadOf(cancel).headers))
     return true
   }
@@ -263,7 +263,7 @@ export class B2buaCore {
   /** At the end of a drain: every call is hung up and has its record. */
   terminateAll(): number {
     const { busy } = this
-    for (const live of this.#calls) this.#performer.input(() => live.terminate())
+    for (const live of [...this.#calls]) this.#performer.input(() => live.terminate())
     return busy
   }
 
@@ -271,7 +271,6 @@ export class B2buaCore {
   close(): void {
     this.#performer.close()
     this.#calls.clear()
-    this.#invites.clear()
     this.#contacts.clear()
     this.#legs.clear()
   }

@@ -1,5 +1,6 @@
 import type { Bridge } from '../../sip/b2bua/bridge.ts'
 import type { Session } from '../../sip/b2bua/session.ts'
+import { TextMap } from '../../base/text-map.ts'
 import { UacLeg } from '../../sip/b2bua/uac-leg.ts'
 import type { UasLeg } from '../../sip/b2bua/uas-leg.ts'
 
@@ -13,9 +14,9 @@ export interface Belongs {
 
 /** Every leg, by Call-ID and our tag; and of every Call-ID the one under which its call is traced. */
 export class LegTable {
-  readonly #legs = new Map<string, Leg[]>()
-  readonly #correlations = new Map<string, string>()
-  readonly #called = new Map<string, string>()
+  readonly #legs = new TextMap<Leg[]>()
+  readonly #correlations = new TextMap<string>()
+  readonly #called = new TextMap<string>()
 
   get size(): number {
     let count = 0

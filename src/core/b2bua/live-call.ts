@@ -1,5 +1,6 @@
 import type { Path } from '../../base/address.ts'
 import type { Clock } from '../../base/clock.ts'
+import type { Linked, LinkedSet } from '../../base/linked-set.ts'
 import { Bridge, type BridgeWorld } from '../../sip/b2bua/bridge.ts'
 import type {
   BridgeUser,
@@ -99,7 +100,10 @@ interface LegBook {
 }
 
 /** One call of the back-to-back user agent: its bridge, its record, and what the script says to it. */
-export class LiveCall implements BridgeUser {
+export class LiveCall implements BridgeUser, Linked<LiveCall> {
+  inSet: LinkedSet<LiveCall> | null = null
+  before: LiveCall | null = null
+  after: LiveCall | null = null
   readonly bridge: Bridge
   readonly call: Call
   readonly #w: CallWorld

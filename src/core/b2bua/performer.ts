@@ -1,4 +1,6 @@
 import type { Clock, Timer } from '../../base/clock.ts'
+import { NumberMap } from '../../base/number-map.ts'
+import { TextMap } from '../../base/text-map.ts'
 import type { Actor, Effect, TimerName } from '../../sip/b2bua/events.ts'
 import { TARGET_REFRESH } from '../../sip/dialog/dialog.ts'
 import { buildResponse } from '../../sip/message/build.ts'
@@ -31,11 +33,11 @@ export class Performer {
   readonly #o: PerformerOptions
   readonly #effects: Effect[] = []
   readonly #inputs: (() => void)[] = []
-  readonly #timers = new Map<string, Timer>()
-  readonly #clients = new Map<string, Client>()
-  readonly #servers = new Map<number, ServerTransaction>()
+  readonly #timers = new TextMap<Timer>()
+  readonly #clients = new TextMap<Client>()
+  readonly #servers = new NumberMap<ServerTransaction>()
   /** Of each server transaction what was sent last: the same again is a repetition. */
-  readonly #said = new Map<number, Response>()
+  readonly #said = new NumberMap<Response>()
   #lastServer = 0
   #running = false
   #closed = false

@@ -47,13 +47,14 @@ export interface HepLevels {
 }
 
 /** A burst must fit the receive buffer of a collector (212,992 bytes by default in Linux, ~2.3 kB a packet). */
-const BURST = 32
+const BURST = 64
 /** With the ring more than half full, catching up matters more. */
 const BURST_BEHIND = 512
 const SLAB_BYTES = 256 * 1024
 const BLOCK_BYTES = 64 * 1024
 const AGAIN_MS = 1
-const BUSY_MS = 4
+/** Nobody waits for a trace, and the times in it are those of the messages: to be woken more often only costs. */
+const BUSY_MS = 10
 const IDLE_MS = 100
 const FREE_BLOCKS = 8
 
