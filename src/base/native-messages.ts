@@ -48,26 +48,36 @@ type Allocate = (bytes: number) => NativeMemory
 
 interface Messages {
   readonly headers: NativeMemory
-  /** The headers, eight bytes a word. */
-  readonly words: BigUint64Array
+  readonly words: Words
   /** Of each message a pointer and a length. */
-  readonly vectors: BigUint64Array
+  readonly vectors: Words
+}
+
+/** Memory as words of eight bytes, written without making a BigInt of each. */
+class Words {
+  readonly #halves: Uint32Array
+
+  constructor({ bytes }: NativeMemory) {
+    this.#halves = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+  }
+
+  /** @param value a safe integer, 0 or more */
+  set(word: number, value: number): void {
+    this.#halves[word * 2] = value >>> 0
+    this.#halves[word * 2 + 1] = value / 0x1_0000_0000
+  }
 }
 
 function messages(most: number, memory: Allocate): Messages {
   const headers = memory(most * MMSGHDR)
   const vectors = memory(most * IOVEC)
   headers.bytes.fill(0)
-  const words = bigWords(headers)
+  const words = new Words(headers)
   for (let i = 0; i < most; i++) {
-    words[i * HEADER_WORDS + 2] = vectors.pointer + BigInt(i * IOVEC)
-    words[i * HEADER_WORDS + 3] = 1n
+    words.set(i * HEADER_WORDS + 2, vectors.address + i * IOVEC)
+    words.set(i * HEADER_WORDS + 3, 1)
   }
-  return { headers, words, vectors: bigWords(vectors) }
-}
-
-function bigWords({ bytes }: NativeMemory): BigUint64Array {
-  return new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8)
+  return { headers, words, vectors: new Words(vectors) }
 }
 
 export function createBatch(
@@ -86,8 +96,8 @@ export function createBatch(
       return size === most
     },
     add: (offset, length) => {
-      vectors[size * 2] = from.pointer + BigInt(offset)
-      vectors[size * 2 + 1] = BigInt(length)
+      vectors.set(size * 2, from.address + offset)
+      vectors.set(size * 2 + 1, length)
       size++
     },
     send: (fd) => {
@@ -102,7 +112,7 @@ export function createBurst(kernel: KernelUdp, most: number, bytes: number, memo
   const { headers, words, vectors } = messages(most, memory)
   const slab = memory(bytes)
   const ends = new Uint32Array(most + 1)
-  for (let i = 0; i < most; i++) words[i * HEADER_WORDS + 1] = BigInt(SOCKADDR_IN)
+  for (let i = 0; i < most; i++) words.set(i * HEADER_WORDS + 1, SOCKADDR_IN)
   let size = 0
   const sendFrom = (fd: number, first: number): number => {
     const at = first === 0 ? headers.pointer : headers.pointer + BigInt(first * MMSGHDR)
@@ -117,9 +127,9 @@ export function createBurst(kernel: KernelUdp, most: number, bytes: number, memo
       const { length } = text
       if (size === most || start + length > bytes) return null
       slab.bytes.write(text, start, length, 'latin1')
-      words[size * HEADER_WORDS] = to.pointer
-      vectors[size * 2] = slab.pointer + BigInt(start)
-      vectors[size * 2 + 1] = BigInt(length)
+      words.set(size * HEADER_WORDS, to.address)
+      vectors.set(size * 2, slab.address + start)
+      vectors.set(size * 2 + 1, length)
       size++
       ends[size] = start + length
       return slab.bytes.subarray(start, start + length)
@@ -142,11 +152,11 @@ export function createReader(kernel: KernelUdp, most: number, memory: Allocate):
   const slab = memory(most * SLOT)
   const names = memory(most * SOCKADDR_IN)
   for (let i = 0; i < most; i++) {
-    words[i * HEADER_WORDS] = names.pointer + BigInt(i * SOCKADDR_IN)
+    words.set(i * HEADER_WORDS, names.address + i * SOCKADDR_IN)
     // The kernel writes back what it used of it, which of an IPv4 socket is always all.
-    words[i * HEADER_WORDS + 1] = BigInt(SOCKADDR_IN)
-    vectors[i * 2] = slab.pointer + BigInt(i * SLOT)
-    vectors[i * 2 + 1] = BigInt(SLOT)
+    words.set(i * HEADER_WORDS + 1, SOCKADDR_IN)
+    vectors.set(i * 2, slab.address + i * SLOT)
+    vectors.set(i * 2 + 1, SLOT)
   }
   return {
     // No function here uses the vectors again, and what nothing uses is freed.

@@ -44,15 +44,15 @@ export interface NativeUdp {
   reader(most: number): NativeReader
 }
 
-export interface Destination {
-  readonly bytes: Buffer
-  readonly pointer: bigint
-}
-
 export interface NativeMemory {
   readonly bytes: Buffer
   readonly pointer: bigint
+  /** The pointer as a number: no process has memory past 2^53, and numbers are reckoned with without allocating. */
+  readonly address: number
 }
+
+/** A struct sockaddr_in. */
+export type Destination = NativeMemory
 
 const AF_INET = 2
 const SOCK_DGRAM = 2
@@ -108,7 +108,8 @@ function create(ffi: Ffi<KernelUdp>, kernel: KernelUdp): NativeUdp {
   const memory = (bytes: number): NativeMemory => {
     // A slab of its own: it must not move, nor share its place with anything else.
     const buffer = Buffer.allocUnsafeSlow(bytes)
-    return { bytes: buffer, pointer: ffi.getRawPointer(buffer) }
+    const pointer = ffi.getRawPointer(buffer)
+    return { bytes: buffer, pointer, address: Number(pointer) }
   }
   const destination = (host: string, port: number): Destination | null => {
     if (!isIPv4(host)) return null
