@@ -22,6 +22,9 @@ export interface Connection {
   /** Sends what is queued, then closes. */
   end(): void
   destroy(why?: string | null): void
+  /** Nothing more is read, and after a while the peer cannot send, until `resume`. Doing either twice does nothing. */
+  pause(): void
+  resume(): void
   /** Whether the peer's verified certificate is for this host name or address. False without TLS. */
   proves(name: string): boolean
 }

@@ -82,6 +82,14 @@ export class StreamConnection implements Connection {
     this.#socket.destroy()
   }
 
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    if (this.#socket.isPaused()) this.#socket.resume()
+  }
+
   proves(name: string): boolean {
     return this.#proof?.proves(name) ?? false
   }

@@ -64,6 +64,14 @@ class WsConnection implements Connection {
     this.#ws.terminate()
   }
 
+  pause(): void {
+    this.#ws.pause()
+  }
+
+  resume(): void {
+    if (this.#ws.isPaused) this.#ws.resume()
+  }
+
   proves(): boolean {
     return false
   }

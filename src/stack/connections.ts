@@ -12,6 +12,7 @@ import type { Framed } from '../sip/message/stream-framer.ts'
 import type { DropReason } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
 import type { Admission } from './admission.ts'
+import { StreamTurns } from './turns.ts'
 import { StreamFlow } from './flows.ts'
 import type { Intake } from './intake.ts'
 import type { ListenerOptions } from './listening-points.ts'
@@ -48,6 +49,7 @@ const CR = 13
 /** The connection-oriented half of the transport layer: TCP, TLS, and WebSockets over either, §18.2 and RFC 7118. */
 export class Connections {
   readonly #o: ConnectionsOptions
+  readonly #turns: StreamTurns
   readonly #table: StreamTable
   readonly #tls: TlsContexts
   readonly #ws = new WsHandshakes()
@@ -63,6 +65,10 @@ export class Connections {
   constructor(options: ConnectionsOptions) {
     this.#o = options
     this.#table = new StreamTable(options.clock, options.limits)
+    this.#turns = new StreamTurns({
+      now: () => options.clock.now(),
+      handle: (connection, bytes) => this.#onBytes(connection, bytes),
+    })
     this.#tls = new TlsContexts(options.tls ?? undefined)
   }
 
@@ -175,12 +181,7 @@ export class Connections {
   }
 
   readonly #listener: ConnectionListener = {
-    onBytes: (connection, bytes) => {
-      const stream = this.#streams.get(connection)
-      if (stream === undefined) return
-      if (connection.ping === null) this.#onStreamBytes(stream, bytes, connection)
-      else this.#onFrame(stream, bytes, connection)
-    },
+    onBytes: (connection, bytes) => this.#turns.take(connection, bytes),
     onPeerEnded: (connection) => {
       const stream = this.#streams.get(connection)
       return stream !== undefined && this.#table.ended(stream)
@@ -199,6 +200,13 @@ export class Connections {
       this.#o.spine.flowClosed.publish({ path: stream.path, error })
       this.#o.onFlowClosed(stream.flow, error)
     },
+  }
+
+  #onBytes(connection: Connection, bytes: Buffer): void {
+    const stream = this.#streams.get(connection)
+    if (stream === undefined) return
+    if (connection.ping === null) this.#onStreamBytes(stream, bytes, connection)
+    else this.#onFrame(stream, bytes, connection)
   }
 
   #pong(connection: Connection): void {
