@@ -1,4 +1,5 @@
 import { BoundedQueue } from '../base/bounded-queue.ts'
+import { FairQueue } from '../base/fair-queue.ts'
 import { TextMap } from '../base/text-map.ts'
 import type { Run } from './run.ts'
 
@@ -14,7 +15,8 @@ const OTHERS_SHARE = 1 / 8
  * Runs that wait for a worker, in order, one at a time for each Call-ID.
  *
  * A place is reserved before the request has any state and is held until a worker is offered the run. Runs that a
- * worker gave back have had their place and wait in front of all others. Those of datagrams and of streams go in turns.
+ * worker gave back have had their place and wait in front of all others. Those of datagrams and of streams go in turns, and of
+ * those of streams each peer's: its address is its own, which a datagram's need not be.
  */
 export class RunQueue {
   readonly #capacity: number
@@ -24,7 +26,7 @@ export class RunQueue {
   readonly #returned: Run[] = []
   readonly #inDialog = new BoundedQueue<Run>(Infinity)
   readonly #datagrams = new BoundedQueue<Run>(Infinity)
-  readonly #streams = new BoundedQueue<Run>(Infinity)
+  readonly #streams = new FairQueue<Run>()
   /** Most places of the initial ones that either of the two may have. */
   readonly #most: number
   #reserved = 0
@@ -52,9 +54,10 @@ export class RunQueue {
   /** When the ready run that waits longest was handed in; Infinity when none is ready. */
   get oldest(): number {
     let oldest = Infinity
-    for (const queue of [this.#inDialog, this.#datagrams, this.#streams]) {
+    for (const queue of [this.#inDialog, this.#datagrams]) {
       oldest = Math.min(oldest, queue.peek()?.since ?? Infinity)
     }
+    for (const { since } of this.#streams.heads()) oldest = Math.min(oldest, since)
     for (const run of this.#returned) oldest = Math.min(oldest, run.since)
     return oldest
   }
@@ -130,12 +133,13 @@ export class RunQueue {
       const run = this.#returned[at]
       if (run !== undefined && run.since < time) expired.push(...this.#returned.splice(at, 1))
     }
-    for (const queue of [this.#inDialog, this.#datagrams, this.#streams]) {
+    for (const queue of [this.#inDialog, this.#datagrams]) {
       for (let run = queue.peek(); run !== undefined && run.since < time; run = queue.peek()) {
         queue.shift()
         expired.push(run)
       }
     }
+    expired.push(...this.#streams.takeWhile(({ since }) => since < time))
     return expired
   }
 
@@ -146,7 +150,7 @@ export class RunQueue {
 
   #ready(run: Run): void {
     if (run.share === 'in-dialog') this.#inDialog.push(run)
-    else if (run.stream) this.#streams.push(run)
+    else if (run.stream) this.#streams.push(run.job?.path.remote.host ?? '', run)
     else this.#datagrams.push(run)
   }
 }

@@ -7,6 +7,10 @@ const OVER_MS = 2 * TURN_MS
 /** What one connection may have at once while others wait: some ten messages, a millisecond. */
 const QUANTUM_BYTES = 4_096
 const NOTHING = Buffer.alloc(0)
+const FRESH_IN_A_ROW = 8
+
+/** What has come in and waits, by connection. */
+type Row = Map<Connection, Buffer[]>
 
 export interface TurnsOptions {
   /** Monotonic milliseconds. */
@@ -20,17 +24,21 @@ export interface TurnsOptions {
  * Whose bytes are handled next, and when: a connection that sends as fast as it can costs those their time who do not.
  *
  * What comes in is handled at once while there is time. Past `TURN_MS`, and where one connection has more than its quantum, bytes
- * wait in a row, one quantum of each connection after the other, and a connection whose bytes wait is not read: TCP tells its peer
- * to wait. So no more waits than what was read of each at once (64 KiB).
+ * wait, and a connection whose bytes wait is not read: TCP tells its peer to wait. So no more waits than what was read of each at
+ * once (64 KiB). Of those who wait, who had nothing yet of what came in is before who had a quantum of it, as in FQ-CoDel
+ * (RFC 8290 §4.1): a phone with one message is before fifty peers with a hundred each.
  */
 export class StreamTurns {
   readonly #o: TurnsOptions
   readonly #later: (run: () => void) => unknown
-  /** In the order of their turns. */
-  readonly #waiting = new Map<Connection, Buffer[]>()
+  /** Of these nothing was handled since they came to wait; in the order of their turns. */
+  readonly #fresh: Row = new Map()
+  /** Of these a quantum was, at least. */
+  readonly #served: Row = new Map()
   #began = 0
   #spentMs = 0
   #turnComes = false
+  #freshInARow = 0
 
   constructor(options: TurnsOptions) {
     this.#o = options
@@ -39,15 +47,16 @@ export class StreamTurns {
 
   /** Connections of which something has come in that is not handled yet. */
   get waiting(): number {
-    return this.#waiting.size
+    return this.#fresh.size + this.#served.size
   }
 
   take(connection: Connection, bytes: Buffer): void {
-    if (this.#waiting.size > 0) return this.#wait(connection, bytes)
+    if (this.waiting > 0) return this.#wait(this.#fresh, connection, [bytes])
     const now = this.#o.now()
     if (now - this.#began >= OVER_MS) this.#begin(now)
-    if (this.#spentMs < TURN_MS) this.#handle(connection, bytes, now)
-    else this.#wait(connection, bytes)
+    if (this.#spentMs < TURN_MS) this.#handle(connection, [bytes], now)
+    else this.#wait(this.#fresh, connection, [bytes])
+    return undefined
   }
 
   #begin(now: number): void {
@@ -55,24 +64,23 @@ export class StreamTurns {
     this.#spentMs = 0
   }
 
-  #handle(connection: Connection, bytes: Buffer, now: number): void {
+  /** Handles a quantum of the first of these, and lets the rest wait. */
+  #handle(connection: Connection, [first = NOTHING, ...others]: readonly Buffer[], now: number): void {
     // A frame of a WebSocket is one message: only streams can be cut.
-    const whole = bytes.length <= QUANTUM_BYTES || connection.ping !== null
-    this.#o.handle(connection, whole ? bytes : bytes.subarray(0, QUANTUM_BYTES))
+    const whole = first.length <= QUANTUM_BYTES || connection.ping !== null
+    this.#o.handle(connection, whole ? first : first.subarray(0, QUANTUM_BYTES))
     this.#spentMs += this.#o.now() - now
-    if (!whole) this.#wait(connection, bytes.subarray(QUANTUM_BYTES))
+    const rest = whole ? others : [first.subarray(QUANTUM_BYTES), ...others]
+    if (rest.length > 0) this.#wait(this.#served, connection, rest)
+    else connection.resume()
   }
 
-  #wait(connection: Connection, ...bytes: readonly Buffer[]): void {
-    const others = this.#waiting.get(connection)
+  #wait(row: Row, connection: Connection, bytes: readonly Buffer[]): void {
+    const others = this.#fresh.get(connection) ?? this.#served.get(connection)
     if (others === undefined) {
       connection.pause()
-      this.#waiting.set(connection, [...bytes])
+      row.set(connection, [...bytes])
     } else others.push(...bytes)
-    this.#awaitTurn()
-  }
-
-  #awaitTurn(): void {
     if (!this.#turnComes) this.#later(this.#turn)
     this.#turnComes = true
   }
@@ -81,14 +89,22 @@ export class StreamTurns {
     this.#turnComes = false
     this.#begin(this.#o.now())
     while (this.#spentMs < TURN_MS) {
-      const [next] = this.#waiting
+      const row = this.#next()
+      const [next] = row
       if (next === undefined) return
-      const [connection, [first = NOTHING, ...others]] = next
-      this.#waiting.delete(connection)
-      this.#handle(connection, first, this.#o.now())
-      if (others.length > 0) this.#wait(connection, ...others)
-      else if (!this.#waiting.has(connection)) connection.resume()
+      row.delete(next[0])
+      this.#handle(...next, this.#o.now())
     }
-    if (this.#waiting.size > 0) this.#awaitTurn()
+    if (this.waiting === 0 || this.#turnComes) return
+    this.#turnComes = true
+    this.#later(this.#turn)
+  }
+
+  /** Those who had something get their turn all the same, however many others come. */
+  #next(): Row {
+    if (this.#fresh.size > 0 && (this.#served.size === 0 || ++this.#freshInARow < FRESH_IN_A_ROW))
+      return this.#fresh
+    this.#freshInARow = 0
+    return this.#served
   }
 }

@@ -90,7 +90,7 @@ describe('the turns of streams', () => {
     turns.take(phone, piece(400))
     assert.deepEqual([handled, flood.paused, phone.paused], [['flood 4096'], true, true])
     assert.equal(turn(), true)
-    assert.deepEqual(handled, ['flood 4096', 'flood 4096', 'phone 400', 'flood 4096', 'flood 1712'])
+    assert.deepEqual(handled, ['flood 4096', 'phone 400', 'flood 4096', 'flood 4096', 'flood 1712'])
     assert.deepEqual([flood.paused, phone.paused, turns.waiting], [false, false, 0])
   })
 
@@ -123,7 +123,19 @@ describe('the turns of streams', () => {
       turn()
       assert.equal(handled.length, so)
     }
-    assert.deepEqual(handled, ['a 4096', 'a 4096', 'b 10', 'a 1808'])
+    assert.deepEqual(handled, ['a 4096', 'b 10', 'a 4096', 'a 1808'])
+  })
+
+  it('come to those who send much also when there are always others', () => {
+    const { turns, handled, turn, clock } = room(10)
+    turns.take(new FakeConnection('flood'), piece(9_000))
+    let others = 0
+    while (handled.filter((line) => line.startsWith('flood')).length < 3 && others < 100) {
+      turns.take(new FakeConnection(`${++others}`), piece(10))
+      turn()
+      clock.now += 1
+    }
+    assert.ok(others < 20, `after ${others} others`)
   })
 
   it('leave the frames of a WebSocket whole', () => {
