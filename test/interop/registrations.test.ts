@@ -2,12 +2,39 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { root, start, until } from '../support/programs.ts'
 import { registerMany } from '../support/register-many.ts'
-import { RawPhone, requestText, startSiphon } from '../support/siphon.ts'
+import { freePort, RawPhone, requestText, startSiphon } from '../support/siphon.ts'
+import { runCaller } from '../support/sipp.ts'
+import { recv, scenarioFile, send } from '../support/sipp-scenario.ts'
 
 const full = process.env['SIPHON_FULL'] === '1'
 const count = full ? 100_000 : 5_000
 
 describe('registrations', () => {
+  const bySipp = full ? 20_000 : 2_000
+  it(`takes ${bySipp} from sipp, none of them sent twice`, async () => {
+    const siphon = await startSiphon()
+    try {
+      const user = '<sip:sipp[call_number]@[remote_ip]>'
+      const uri = 'sip:[remote_ip]:[remote_port]'
+      const scenario = scenarioFile('register', [
+        send('REGISTER', 1, { uri, from: user, to: user, headers: ['Expires: 3600'] }),
+        recv(200),
+      ])
+      const result = await runCaller({
+        ...{ target: siphon.target, localPort: await freePort(), scenario },
+        ...{ rate: 1_000, calls: bySipp, holdMs: 0 },
+      })
+      assert.deepEqual(
+        [result.successful, result.failed, result.retransmissions],
+        [bySipp, 0, 0],
+        result.output.slice(-2_000),
+      )
+      assert.equal(await siphon.metric('siphon_registrations_active'), bySipp)
+    } finally {
+      await siphon.stop('SIGKILL')
+    }
+  })
+
   it(`takes ${count} addresses-of-record, lists them page by page, and forgets whom it is told to`, async () => {
     const siphon = await startSiphon()
     const run = async (): Promise<string> => {
