@@ -1,4 +1,4 @@
-import { HeaderFields, headerKey, type Field } from '../sip/message/header-fields.ts'
+import { type Field, fieldOf, HeaderFields, headerKey } from '../sip/message/header-fields.ts'
 import { Request, Response, type Message } from '../sip/message/message.ts'
 import type {
   CallInfo,
@@ -63,7 +63,7 @@ function readFields(head: string): HeaderFields {
   const fields: Field[] = []
   for (let at = 0; at + 1 < parts.length; at += 2) {
     const name = parts[at] ?? ''
-    fields.push({ name, key: headerKey(name), value: parts[at + 1] ?? '' })
+    fields.push(fieldOf(name, headerKey(name), parts[at + 1] ?? ''))
   }
   return new HeaderFields(fields)
 }

@@ -1,6 +1,6 @@
 import { all, DIGIT, digits, isSpace, trimmed } from './characters.ts'
 import { malformed, type Faulted, type Parsed } from './fault.ts'
-import { CONTENT_LENGTH, type Field, LISTED, spellingAt } from './header-fields.ts'
+import { CONTENT_LENGTH, type Field, fieldOf, LISTED, spellingAt } from './header-fields.ts'
 import type { Limits } from './limits.ts'
 import { lineEnd } from './lines.ts'
 import { splitList } from './list.ts'
@@ -22,7 +22,7 @@ export interface Head {
  * the first and who reads the last would disagree.
  */
 export function readHead(text: string, at: number, limits: Limits): Parsed<Head> {
-  const start = at
+  const headStart = at
   const fields: Field[] = []
   let roles = 0
   let contentLength: number | null = null
@@ -48,28 +48,32 @@ export function readHead(text: string, at: number, limits: Limits): Parsed<Head>
     if (fields.length >= limits.maxFields) return tooLarge('too many header fields', at)
 
     const { name, key, role } = spelling
+    // One space after the colon and no other that is not part of the value: it would be written just so.
+    const asIs = nameEnd === colon && value.length === end - colon - 2 && text.charCodeAt(colon + 1) === 0x20
+    const start = asIs ? at : -1
+    const field: Field = { name, key, value, source: asIs ? text : '', start, end: asIs ? end + 2 : -1 }
     if (role === 0) {
-      fields.push({ name, key, value })
+      fields.push(field)
     } else if ((role & LISTED) === 0) {
       if ((roles & role) !== 0) return malformed(`${key} is there more than once`, at)
       if (role === CONTENT_LENGTH) {
         if (!all(DIGIT, value)) return malformed('content-length is not a number', at)
         contentLength = digits(value)
       }
-      fields.push({ name, key, value })
+      fields.push(field)
     } else if (!value.includes(',')) {
       if (value === '') return malformed(`${key} is empty`, at)
-      fields.push({ name, key, value })
+      fields.push(field)
     } else {
       const parts = splitList(value)
       if (!parts.ok) return malformed(`${key}: ${parts.fault.what}`, at)
       if (fields.length + parts.value.length > limits.maxFields) return tooLarge('too many header fields', at)
-      for (const part of parts.value) fields.push({ name, key, value: part })
+      for (const part of parts.value) fields.push(fieldOf(name, key, part))
     }
     roles |= role
     at = end + 2
   }
-  const nul = badNul(text, start, at)
+  const nul = badNul(text, headStart, at)
   if (nul >= 0) return malformed('a NUL in a header field', nul)
   return { ok: true, value: { fields, bodyStart: at + 2, roles, contentLength } }
 }

@@ -7,6 +7,18 @@ export interface Field {
   /** The long form in lower case: what fields are found by. */
   readonly key: string
   readonly value: string
+  /**
+   * Where it stands just as it would be written, the line's end included: in this text from `start` to `end`. What was received
+   * is then sent on as one piece instead of being put together from its parts. -1: nowhere.
+   */
+  readonly source: string
+  readonly start: number
+  readonly end: number
+}
+
+/** A field that stands nowhere yet. */
+export function fieldOf(name: string, key: string, value: string): Field {
+  return { name, key, value, source: '', start: -1, end: -1 }
 }
 
 /** What the parser has to do about a field: bits of `Spelling.role`. */
@@ -206,7 +218,7 @@ export class HeaderFields {
     const at = this.#indexOf(key)
     const old = this.#fields[at]
     if (old === undefined) this.append(key, value)
-    else this.#fields[at] = { name: old.name, key, value: checked(value) }
+    else this.#fields[at] = fieldOf(old.name, key, checked(value))
   }
 
   /** Removes every field of this key; tells how many there were. */
@@ -247,7 +259,7 @@ export class HeaderFields {
 function field(name: string, value: string): Field {
   const spelling = readSpelling(name)
   if (spelling === null) throw new TypeError('a header field name must be a token (RFC 3261 §7.3.1)')
-  return { name: spelling.name, key: spelling.key, value: checked(value) }
+  return fieldOf(spelling.name, spelling.key, checked(value))
 }
 
 function checked(value: string): string {

@@ -1,7 +1,7 @@
 import { all, DIGIT, digits, isToken } from './characters.ts'
 import { malformed, type Fault, type Parsed } from './fault.ts'
 import { type Head, readHead } from './head.ts'
-import { CALL_ID, CSEQ, FROM, HeaderFields, TO, VIA } from './header-fields.ts'
+import { CALL_ID, CSEQ, fieldOf, FROM, HeaderFields, TO, VIA } from './header-fields.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import { lineEnd } from './lines.ts'
 import { methodAt } from './methods.ts'
@@ -178,7 +178,7 @@ function completed({ fields, bodyStart, roles }: Head, method: string): Head {
   ]
   const rest = missing.filter(([role]) => (roles & role) === 0)
   return {
-    fields: [...fields, ...rest.map(([, name, value]) => ({ name, key: name, value }))],
+    fields: [...fields, ...rest.map(([, name, value]) => fieldOf(name, name, value))],
     bodyStart,
     roles: roles | MANDATORY,
     contentLength: null,

@@ -16,13 +16,26 @@ export function serialize(message: Message): string {
   const { body } = message
   let text = startLine
   let hasLength = false
-  for (const { name, key, value } of message.headers.fields) {
-    if (key !== 'content-length') {
-      text += `${name}: ${value}\r\n`
-    } else if (!hasLength) {
-      hasLength = true
-      text += `${name}: ${body.length}\r\n`
+  // Fields that follow one another in what was received go as one piece of it.
+  let source = ''
+  let from = 0
+  let to = 0
+  for (const { name, key, value, source: own, start, end } of message.headers.fields) {
+    const isLength = key === 'content-length'
+    if (isLength && hasLength) continue
+    hasLength ||= isLength
+    if (start >= 0 && (!isLength || value === String(body.length))) {
+      if (start !== to || own !== source) {
+        text += source.slice(from, to)
+        source = own
+        from = start
+      }
+      to = end
+    } else {
+      text += `${source.slice(from, to)}${name}: ${isLength ? body.length : value}\r\n`
+      from = to
     }
   }
+  text += source.slice(from, to)
   return hasLength ? `${text}\r\n${body}` : `${text}Content-Length: ${body.length}\r\n\r\n${body}`
 }
