@@ -324,7 +324,9 @@ describe('parse and serialize', () => {
             assert.equal(serialize(again), text)
             assert.equal(again.body, body)
             again.headers.remove('content-length')
-            assert.deepEqual(again.headers.fields, message.headers.fields)
+            const said = ({ headers: { fields } }: Message): unknown =>
+              fields.map(({ name, key, value }) => ({ name, key, value }))
+            assert.deepEqual(said(again), said(message))
             assert.equal(
               again.kind === 'response' ? again.reason : again.method,
               again.kind === 'response' ? reason : method,
