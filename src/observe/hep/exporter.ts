@@ -47,7 +47,7 @@ export interface HepLevels {
 }
 
 /** A burst must fit the receive buffer of a collector (212,992 bytes by default in Linux, ~2.3 kB a packet). */
-const BURST = 64
+const BURST = 80
 /** With the ring more than half full, catching up matters more. */
 const BURST_BEHIND = 512
 const SLAB_BYTES = 256 * 1024
