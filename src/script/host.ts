@@ -10,17 +10,19 @@ import type {
 } from '../core/verdict.ts'
 import type { ScriptFailureReason } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
-import { blame, handlerOf, LABELS, nameOf } from './blame.ts'
+import { LABELS } from './blame.ts'
 import { MAX_JOB_ID } from './claims.ts'
 import type { Batch, HandlerInfo, HostControlPort, Manifest, Services } from './conversation.ts'
 import { BatchReader, ToHost } from './conversation.ts'
 import { readDecision } from './message-codec.ts'
 import type { Run } from './run.ts'
+import { RunEndings } from './run-endings.ts'
 import { RunQueue } from './run-queue.ts'
 import { ScriptTimers } from './script-timers.ts'
 import { type Asker, serve } from './serve.ts'
 import type { WorkerLink } from './worker-link.ts'
 import { WorkerPool } from './worker-pool.ts'
+import { WorkerWatch } from './worker-watch.ts'
 
 export interface HostLimits {
   /** Most jobs that wait for a worker; one eighth of it is for jobs inside dialogs only. */
@@ -54,8 +56,6 @@ export interface HostOptions {
   readonly processors?: number | undefined
 }
 
-/** How often workers that have work are looked at. Two looks without a move, and their unstarted jobs go elsewhere. */
-const LOOK_MS = 50
 /**
  * The engine's end of the handler pool: admission, order, dispatch, time limits, and which generation serves.
  *
@@ -65,41 +65,46 @@ const LOOK_MS = 50
  */
 export class ScriptHost implements Router {
   readonly #clock: Clock
-  readonly #spine: Spine
   readonly #location: LocationView
   readonly #services: Services
   readonly #limits: HostLimits
   readonly #pool: WorkerPool
   readonly #queue: RunQueue
-  /** Twice the time limit, so that who waits for a stuck worker's place gets it; but a transaction ends at 32 s (§17). */
-  readonly #maxWaitMs: number
+  readonly #endings: RunEndings
+  readonly #watch: WorkerWatch
   readonly #timers: ScriptTimers
   #manifest: Manifest = { handlers: [], timers: [] }
   /** Whom answers to what was only told go to. */
   readonly #nobody: Asker = {
     result: () => undefined,
-    refused: (_, what) => this.#fail('outside', 'exception', what, null, null),
+    refused: (_, what) => this.#endings.fail('outside', 'exception', what, null, null),
   }
   #lastId = 0
   readonly #batchMs: number
   /** A flush that is to come. */
   #flushing: Timer | null = null
   #flushedAt = -Infinity
-  #look: Timer | null = null
   #closed = false
 
   constructor(options: HostOptions) {
     this.#clock = options.clock
-    this.#spine = options.spine
     this.#location = options.location
     this.#services = options.services ?? new Map()
     this.#limits = options.limits
     this.#batchMs = options.batchMs ?? 0
     const { poolSize, poolMax } = options.limits
     this.#pool = new WorkerPool(options.clock, options.control, poolSize, poolMax, options.processors)
-    const { handlerTimeoutMs } = options.limits
-    this.#maxWaitMs = Math.max(handlerTimeoutMs, Math.min(2 * handlerTimeoutMs, 30_000))
     this.#queue = new RunQueue(options.limits.queueCapacity)
+    this.#endings = new RunEndings(options.clock, options.spine, this.#queue)
+    this.#watch = new WorkerWatch({
+      clock: options.clock,
+      pool: this.#pool,
+      queue: this.#queue,
+      endings: this.#endings,
+      limits: options.limits,
+      flush: () => this.flush(),
+      flushSoon: () => this.#scheduleFlush(),
+    })
     this.#timers = new ScriptTimers(options.clock, options.random ?? Math.random, (timer, done) =>
       this.#submit(this.#run('timer', null, timer, 'in-dialog', false, done)),
     )
@@ -171,7 +176,7 @@ export class ScriptHost implements Router {
       if (run === undefined) break
       const link = this.#pool.choose(run, now)
       if (link === undefined) break
-      if (run.timer >= 0 && run.generation !== this.#pool.generation) this.#settle(run, OVER)
+      if (run.timer >= 0 && run.generation !== this.#pool.generation) this.#endings.settle(run, OVER)
       else {
         run.deadline = now + this.#limits.handlerTimeoutMs
         link.offer(run, this.#nextId(), this.#foresee(run), now)
@@ -198,7 +203,7 @@ export class ScriptHost implements Router {
     this.#manifest = links[0]?.manifest ?? this.#manifest
     this.#pool.switchTo(generation, links)
     this.#timers.start(this.#manifest.timers)
-    this.#look ??= this.#startLook()
+    this.#watch.start()
     this.#scheduleFlush()
   }
 
@@ -207,7 +212,7 @@ export class ScriptHost implements Router {
     const link = this.#pool.get(id)
     if (link === undefined) return
     for (const batch of link.port.drain()) this.receive(id, batch)
-    this.#lose(link, link.claims.running, 'worker_lost', why)
+    this.#watch.lose(link, link.claims.running, 'worker_lost', why)
     this.#pool.refill()
   }
 
@@ -227,7 +232,7 @@ export class ScriptHost implements Router {
   close(): void {
     this.#closed = true
     this.#timers.stop()
-    this.#look?.cancel()
+    this.#watch.stop()
     this.#pool.close()
   }
 
@@ -261,7 +266,7 @@ export class ScriptHost implements Router {
   #submit(run: Run): void {
     this.#queue.add(run)
     this.#scheduleFlush()
-    this.#look ??= this.#startLook()
+    this.#watch.start()
   }
 
   #scheduleFlush(): void {
@@ -319,7 +324,7 @@ export class ScriptHost implements Router {
       const told = { id: 0, service: reader.string(), args: reader.slice(reader.number()) }
       serve(this.#services, told, this.#nobody, () => undefined)
     } else if (what === ToHost.stray) {
-      this.#fail('outside', 'exception', reader.string(), reader.text(), null)
+      this.#endings.fail('outside', 'exception', reader.string(), reader.text(), null)
     } else throw new Error(`a worker sent an unknown item: ${what}`)
   }
 
@@ -340,7 +345,7 @@ export class ScriptHost implements Router {
     if (run === undefined) return
     link.free(run)
     if (!outcome.ok) {
-      this.#fail(
+      this.#endings.fail(
         handler?.name ?? LABELS[run.kind],
         outcome.reason,
         outcome.what,
@@ -348,124 +353,7 @@ export class ScriptHost implements Router {
         run,
       )
     }
-    this.#settle(run, outcome)
-  }
-
-  #fail(
-    handler: string,
-    reason: ScriptFailureReason,
-    what: string,
-    where: string | null,
-    run: Run | null,
-  ): void {
-    this.#spine.scriptFailed.publish({ handler, reason, where, what, callId: run?.callId ?? null })
-  }
-
-  #settle(run: Run, outcome: Outcome): void {
-    this.#queue.settled(run)
-    const now = this.#clock.now()
-    const waitMs = run.offeredAt - run.since
-    this.#spine.scriptJobDone.publish({ handler: LABELS[run.kind], waitMs, runMs: now - run.offeredAt })
-    try {
-      run.done(outcome)
-    } catch (error) {
-      // A bug of the caller's: loud, but not at the cost of the other verdicts of this batch.
-      queueMicrotask(() => {
-        throw error
-      })
-    }
-  }
-
-  #startLook(): Timer {
-    return this.#clock.startTimer(LOOK_MS, () => {
-      this.#look = null
-      this.#lookAtWorkers()
-      const busy = [...this.#pool.links].some((l) => l.holds || l.stalledSince !== null)
-      if (busy || this.#queue.size > 0) this.#look ??= this.#startLook()
-    })
-  }
-
-  #lookAtWorkers(): void {
-    const now = this.#clock.now()
-    for (const link of this.#pool.links) {
-      link.observe(now)
-      if (link.stalledSince !== null) for (const run of link.takeBack()) this.#queue.putBack(run)
-      this.#enforceLimit(link, now)
-      this.#pool.letGo(link)
-    }
-    for (const run of this.#queue.expire(now - this.#maxWaitMs)) {
-      const what = `no worker was free for ${this.#maxWaitMs} ms`
-      this.#fail(LABELS[run.kind], 'timeout', what, null, run)
-      this.#settle(run, { ok: false, reason: 'timeout', what })
-    }
-    this.#pool.refill()
-    this.flush()
-    // What is over in a moment needs no worker more.
-    if (this.#queue.ready > 0 && now - this.#queue.oldest >= LOOK_MS) this.#pool.grow()
-  }
-
-  /**
-   * Ends runs past their time. When the handler awaits something, that run alone; when it holds the thread, the worker
-   * with it. A worker that spins outside any run (a callback of the script's) has the same limit.
-   */
-  #enforceLimit(link: WorkerLink, now: number): void {
-    const late: Run[] = []
-    for (const run of link.runs.values()) if (now >= run.deadline) late.push(run)
-    const running = link.claims.running
-    const stalled = link.stalledSince !== null
-    const guilty =
-      stalled && (late.find((run) => run.id === running) ?? (running === 0 ? late[0] : undefined))
-    const stuckElsewhere =
-      stalled &&
-      (link.abandoned.has(running) || now - (link.stalledSince ?? now) >= this.#limits.handlerTimeoutMs)
-    if (guilty || stuckElsewhere) {
-      const handler = guilty && guilty.id !== running ? handlerOf(link, guilty) : link.lastHandler
-      const name = nameOf(handler)
-      const what = `${name} held its thread for more than ${this.#limits.handlerTimeoutMs} ms`
-      this.#pool.kill(link, what)
-      this.#lose(link, guilty ? guilty.id : running, 'timeout', what)
-      return
-    }
-    for (const run of late) {
-      if (link.claims.state(run.slot, run.id) === 'offered') continue
-      this.#abandon(link, run)
-    }
-  }
-
-  #abandon(link: WorkerLink, run: Run): void {
-    link.abandon(run)
-    const handler = handlerOf(link, run)
-    const what = `${nameOf(handler)} did not return a verdict within ${this.#limits.handlerTimeoutMs} ms`
-    this.#fail(handler?.name ?? LABELS[run.kind], 'timeout', what, handler?.where ?? null, run)
-    this.#settle(run, { ok: false, reason: 'timeout', what })
-    // Handlers that never end keep their memory: before they fill the worker, it makes room for a fresh one.
-    if (!link.draining && link.abandoned.size * 2 >= this.#limits.handlersPerWorker) {
-      this.#pool.retire(link)
-      this.#pool.refill()
-    }
-  }
-
-  /** Forgets a worker: the guilty run fails for `reason`, other started runs with it, the rest go to other workers. */
-  #lose(link: WorkerLink, guilty: number, reason: ScriptFailureReason, why: string): void {
-    this.#pool.drop(link)
-    for (const run of link.takeBack()) this.#queue.putBack(run)
-    const last = link.lastHandler
-    if (guilty === 0 || !link.runs.has(guilty)) {
-      // Nothing of ours was running: still to be told, or the loss of the worker would be silent.
-      if (link.runs.size === 0 || reason === 'timeout')
-        this.#fail(last?.name ?? 'outside', reason, why, last?.where ?? null, null)
-    }
-    for (const run of link.runs.values()) {
-      const own = run.id === guilty || (guilty === 0 && link.runs.size === 1)
-      const handler = handlerOf(link, run)
-      const what = own ? blame(handler, why) : `its worker was lost to another handler: ${why}`
-      const kind = own ? reason : 'worker_lost'
-      this.#fail(handler?.name ?? LABELS[run.kind], kind, what, handler?.where ?? null, run)
-      this.#settle(run, { ok: false, reason: kind, what })
-    }
-    link.runs.clear()
-    link.abandoned.clear()
-    this.#scheduleFlush()
+    this.#endings.settle(run, outcome)
   }
 }
 

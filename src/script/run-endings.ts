@@ -1,0 +1,47 @@
+import type { Clock } from '../base/clock.ts'
+import type { Outcome } from '../core/verdict.ts'
+import type { ScriptFailureReason } from '../spine/facts.ts'
+import type { Spine } from '../spine/spine.ts'
+import { LABELS } from './blame.ts'
+import type { Run } from './run.ts'
+import type { RunQueue } from './run-queue.ts'
+
+/** How runs end: who asked gets the outcome, log and metrics what it took and what failed. */
+export class RunEndings {
+  readonly #clock: Clock
+  readonly #spine: Spine
+  readonly #queue: RunQueue
+
+  constructor(clock: Clock, spine: Spine, queue: RunQueue) {
+    this.#clock = clock
+    this.#spine = spine
+    this.#queue = queue
+  }
+
+  /** Tells of a failure. Its run, if it was one's, is still to be settled. */
+  fail(
+    handler: string,
+    reason: ScriptFailureReason,
+    what: string,
+    where: string | null,
+    run: Run | null,
+  ): void {
+    this.#spine.scriptFailed.publish({ handler, reason, where, what, callId: run?.callId ?? null })
+  }
+
+  /** The run is over: the next of its call is ready, and who asked is told. */
+  settle(run: Run, outcome: Outcome): void {
+    this.#queue.settled(run)
+    const now = this.#clock.now()
+    const waitMs = run.offeredAt - run.since
+    this.#spine.scriptJobDone.publish({ handler: LABELS[run.kind], waitMs, runMs: now - run.offeredAt })
+    try {
+      run.done(outcome)
+    } catch (error) {
+      // A bug of the caller's: loud, but not at the cost of the other verdicts of this batch.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+}
