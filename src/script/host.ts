@@ -8,20 +8,16 @@ import type {
   Router,
   ContactView,
 } from '../core/verdict.ts'
-import type { ScriptFailureReason } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
-import { LABELS } from './blame.ts'
 import { MAX_JOB_ID } from './claims.ts'
-import type { Batch, HandlerInfo, HostControlPort, Manifest, Services } from './conversation.ts'
-import { BatchReader, ToHost } from './conversation.ts'
-import { readDecision } from './message-codec.ts'
+import type { Batch, HostControlPort, Manifest, Services } from './conversation.ts'
 import type { Run } from './run.ts'
 import { RunEndings } from './run-endings.ts'
 import { RunQueue } from './run-queue.ts'
 import { ScriptTimers } from './script-timers.ts'
-import { type Asker, serve } from './serve.ts'
 import type { WorkerLink } from './worker-link.ts'
 import { WorkerPool } from './worker-pool.ts'
+import { WorkerReports } from './worker-reports.ts'
 import { WorkerWatch } from './worker-watch.ts'
 
 export interface HostLimits {
@@ -66,19 +62,14 @@ export interface HostOptions {
 export class ScriptHost implements Router {
   readonly #clock: Clock
   readonly #location: LocationView
-  readonly #services: Services
   readonly #limits: HostLimits
   readonly #pool: WorkerPool
   readonly #queue: RunQueue
   readonly #endings: RunEndings
+  readonly #reports: WorkerReports
   readonly #watch: WorkerWatch
   readonly #timers: ScriptTimers
   #manifest: Manifest = { handlers: [], timers: [] }
-  /** Whom answers to what was only told go to. */
-  readonly #nobody: Asker = {
-    result: () => undefined,
-    refused: (_, what) => this.#endings.fail('outside', 'exception', what, null, null),
-  }
   #lastId = 0
   readonly #batchMs: number
   /** A flush that is to come. */
@@ -89,13 +80,15 @@ export class ScriptHost implements Router {
   constructor(options: HostOptions) {
     this.#clock = options.clock
     this.#location = options.location
-    this.#services = options.services ?? new Map()
     this.#limits = options.limits
     this.#batchMs = options.batchMs ?? 0
     const { poolSize, poolMax } = options.limits
     this.#pool = new WorkerPool(options.clock, options.control, poolSize, poolMax, options.processors)
     this.#queue = new RunQueue(options.limits.queueCapacity)
     this.#endings = new RunEndings(options.clock, options.spine, this.#queue)
+    const { location, services = new Map() } = options
+    const flushSoon = (): void => this.#scheduleFlush()
+    this.#reports = new WorkerReports(location, services, this.#endings, flushSoon)
     this.#watch = new WorkerWatch({
       clock: options.clock,
       pool: this.#pool,
@@ -103,7 +96,7 @@ export class ScriptHost implements Router {
       endings: this.#endings,
       limits: options.limits,
       flush: () => this.flush(),
-      flushSoon: () => this.#scheduleFlush(),
+      flushSoon,
     })
     this.#timers = new ScriptTimers(options.clock, options.random ?? Math.random, (timer, done) =>
       this.#submit(this.#run('timer', null, timer, 'in-dialog', false, done)),
@@ -221,8 +214,7 @@ export class ScriptHost implements Router {
     const link = this.#pool.get(id)
     if (link === undefined) return
     link.heard()
-    const reader = new BatchReader(batch)
-    while (!reader.done) this.#perform(link, reader)
+    this.#reports.read(link, batch)
     this.#pool.letGo(link)
     if (this.#queue.ready > 0) this.#scheduleFlush()
     link.flush()
@@ -295,65 +287,6 @@ export class ScriptHost implements Router {
   #nextId(): number {
     this.#lastId = this.#lastId >= MAX_JOB_ID ? 1 : this.#lastId + 1
     return this.#lastId
-  }
-
-  #perform(link: WorkerLink, reader: BatchReader): void {
-    const what = reader.number()
-    if (what === ToHost.done) {
-      const id = reader.number()
-      reader.number()
-      const decision = readDecision(reader)
-      this.#answered(link, id, { ok: true, decision }, null, null)
-    } else if (what === ToHost.failed) {
-      const id = reader.number()
-      const handler = link.manifest.handlers[reader.number()] ?? null
-      const reason = reader.string() as ScriptFailureReason
-      const what = reader.string()
-      this.#answered(link, id, { ok: false, reason, what }, handler, reader.text())
-    } else if (what === ToHost.parked) {
-      const run = link.runs.get(reader.number())
-      if (run === undefined || run.parked) return
-      run.parked = true
-      link.parked++
-    } else if (what === ToHost.ask) {
-      link.answer(reader.number(), this.#location.lookup(reader.string()))
-    } else if (what === ToHost.call) {
-      const question = { id: reader.number(), service: reader.string(), args: reader.slice(reader.number()) }
-      serve(this.#services, question, link, () => this.#scheduleFlush())
-    } else if (what === ToHost.tell) {
-      const told = { id: 0, service: reader.string(), args: reader.slice(reader.number()) }
-      serve(this.#services, told, this.#nobody, () => undefined)
-    } else if (what === ToHost.stray) {
-      this.#endings.fail('outside', 'exception', reader.string(), reader.text(), null)
-    } else throw new Error(`a worker sent an unknown item: ${what}`)
-  }
-
-  #answered(
-    link: WorkerLink,
-    id: number,
-    outcome: Outcome,
-    handler: HandlerInfo | null,
-    where: string | null,
-  ) {
-    const given = link.abandoned.get(id)
-    if (given !== undefined) {
-      link.free(given)
-      return
-    }
-    const run = link.runs.get(id)
-    // Taken back and given to another worker meanwhile.
-    if (run === undefined) return
-    link.free(run)
-    if (!outcome.ok) {
-      this.#endings.fail(
-        handler?.name ?? LABELS[run.kind],
-        outcome.reason,
-        outcome.what,
-        where ?? handler?.where ?? null,
-        run,
-      )
-    }
-    this.#endings.settle(run, outcome)
   }
 }
 
