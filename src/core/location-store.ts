@@ -150,6 +150,11 @@ export class LocationStore {
     return this.get(aor).find((binding) => binding.id === id)
   }
 
+  /** Whether this device of this user is registered. */
+  has(aor: string, instance: string): boolean {
+    return this.get(aor).some((binding) => binding.instance === instance)
+  }
+
   /** Puts back a binding of an earlier run, under its own number. Tells nobody. */
   restore(binding: StoredBinding): void {
     this.#lastId = Math.max(this.#lastId, binding.id)

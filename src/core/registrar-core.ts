@@ -1,18 +1,11 @@
-import { type Path, formatAddress } from '../base/address.ts'
+import type { Path } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import { buildResponse } from '../sip/message/build.ts'
 import type { Request, Response } from '../sip/message/message.ts'
 import { addressOfRecord, isSipUri, parseUri, type SipUri } from '../sip/message/uri.ts'
-import {
-  contactFields,
-  type Refusal,
-  register,
-  type RegistrarRules,
-  secondsLeft,
-} from '../sip/registrar/bindings.ts'
+import { contactFields, type Refusal, register, type RegistrarRules } from '../sip/registrar/bindings.ts'
 import { readWanted } from '../sip/registrar/contact.ts'
-import { gruuOf, gruuOfText } from '../sip/registrar/gruu.ts'
 import { readMeans, type RegisterMeans } from '../sip/registrar/outbound.ts'
 import type { RegistrationReason } from '../spine/facts.ts'
 import type { BindingRow } from '../spine/bindings.ts'
@@ -20,11 +13,13 @@ import type { Spine } from '../spine/spine.ts'
 import type { Flow } from '../stack/transport.ts'
 import { aorFromText } from './aor-text.ts'
 import { bindingFrom } from './binding-rows.ts'
-import { bindingOf, flowFor, openFlow, referenceTo, type Way, type Ways, wayTo } from './binding-ways.ts'
+import { BindingSources, ownText } from './binding-sources.ts'
+import { openFlow } from './binding-ways.ts'
+import { ContactListing } from './contact-listing.ts'
 import { Gruus } from './gruus.ts'
-import { type BindingSource, type EndReason, LocationStore, type StoredBinding } from './location-store.ts'
+import { Location } from './location.ts'
+import { type EndReason, LocationStore, type StoredBinding } from './location-store.ts'
 import type { SaveOptions } from './registrar.ts'
-import type { ContactView, LocationView } from './verdict.ts'
 
 export interface RegistrarCoreOptions {
   readonly clock: Clock
@@ -54,30 +49,15 @@ export interface BindingEvent {
   readonly binding: StoredBinding
 }
 
-/** A binding as operators see it. */
-export interface ContactRow {
-  readonly aor: string
-  readonly uri: string
-  readonly q: number
-  /** Seconds. */
-  readonly expiresRemaining: number
-  readonly received: string
-  readonly userAgent: string | null
-  readonly callId: string
-  /** `urn:uuid:…` (RFC 5626 §4.1). */
-  readonly instance: string | null
-  readonly regId: number | null
-  readonly path: readonly string[]
-}
-
-/** User agents are few; one copy of each name serves all its bindings. */
-const NAMES_KEPT = 1_000
-
 /** The registrar: RFC 3261 §10.3 over a location store, and what others ask of that store. */
-export class RegistrarCore implements LocationView, Ways {
+export class RegistrarCore {
+  /** What is registered, for those who forward. */
+  readonly location: Location
+  /** What is registered, for operators. */
+  readonly listing: ContactListing
   readonly #o: RegistrarCoreOptions
   readonly #store: LocationStore
-  readonly #names = new Map<string, string>()
+  readonly #sources = new BindingSources()
   readonly #gruus: Gruus
   /** Connections by number, and whose contacts came over them. */
   readonly #overFlow = new Map<number, Set<string>>()
@@ -91,6 +71,9 @@ export class RegistrarCore implements LocationView, Ways {
       const event = reason === 'expired' ? 'expired' : 'deregistered'
       this.#tell({ event, reason, binding }, { callId: binding.callId, path: null, fromUri: aor, ruri: aor })
     })
+    const { clock, isLocal } = options
+    this.location = new Location({ clock, store: this.#store, gruus: this.#gruus, isLocal })
+    this.listing = new ContactListing(clock, this.#store)
   }
 
   /** From now on `watcher` is told of each change, after the table has changed. */
@@ -140,7 +123,7 @@ export class RegistrarCore implements LocationView, Ways {
       means.path.length === 0 &&
       (options.nated === true || this.#o.fixNat === true) &&
       contacts.some((contact) => contact.uri !== null && isElsewhere(contact.uri, path))
-    const source = this.#source(current[0]?.source.aor ?? ownText(aor), request, path, flow, means, nated)
+    const source = this.#sources.of(current[0]?.source.aor ?? ownText(aor), request, path, flow, means, nated)
     const context = {
       rules: this.#o.rules,
       now,
@@ -161,85 +144,6 @@ export class RegistrarCore implements LocationView, Ways {
       )
     }
     return this.#respond(request, 200, null, this.#answerFields(request, means, result.bindings, now))
-  }
-
-  lookup(uri: string): readonly ContactView[] {
-    const now = this.#o.clock.now()
-    return inOrder(this.#bindingsFor(uri)).map((binding) => this.#view(binding, now))
-  }
-
-  /** The contact with exactly this URI; of several users' the one registered last. Null when there is none. */
-  lookupContact(contactUri: string): ContactView | null {
-    const newest = this.#store.withContact(contactUri).toSorted((a, b) => b.updatedAt - a.updatedAt)[0]
-    return newest === undefined ? null : this.#view(newest, this.#o.clock.now())
-  }
-
-  /** 200 when `lookup` finds somebody; 480 for a GRUU whose device has gone; else 404 (RFC 5627 §5.4). */
-  statusOf(uri: string): 200 | 404 | 480 {
-    const gruu = gruuOfText(uri)
-    if (gruu !== null) {
-      const owner = this.#gruus.owner(gruu, (aor, instance) => this.#has(aor, instance))
-      return owner.known ? 200 : owner.status
-    }
-    return this.#bindingsFor(uri).length > 0 ? 200 : 404
-  }
-
-  behindGruu(uri: string): readonly ContactView[] | 404 | 480 | null {
-    if (!uri.includes(';gr')) return null
-    const parsed = parseUri(uri)
-    if (!parsed.ok || !isSipUri(parsed.value) || gruuOf(parsed.value) === null) return null
-    if (!this.#o.isLocal(parsed.value.host)) return null
-    const status = this.statusOf(uri)
-    return status === 200 ? this.lookup(uri) : status
-  }
-
-  wayTo(reference: string): Way | null {
-    const binding = bindingOf(this.#store, reference)
-    return binding === undefined ? null : wayTo(binding)
-  }
-
-  referenceOf(contactUri: string, called: string): string | null {
-    const key = this.#keyOf(called)
-    const found = this.#store.withContact(contactUri).find(({ source }) => source.aor === key)
-    return found === undefined ? null : referenceTo(found)
-  }
-
-  deviceOf(reference: string): string | null {
-    const binding = bindingOf(this.#store, reference)
-    const instance = binding?.instance ?? null
-    return binding === undefined || instance === null ? null : `${binding.source.aor} ${instance}`
-  }
-
-  /**
-   * The open connection over which a contact was registered; see `flowFor` of the ways.
-   *
-   * @param contactUri as `lookup` gave it
-   * @param aor the URI that was called, when its contacts are what is being tried
-   */
-  flowFor(contactUri: string, aor?: string): Flow | null {
-    return flowFor(this.#store, contactUri, aor === undefined ? null : this.#keyOf(aor))
-  }
-
-  /** The key of an address-of-record as people and scripts write it, or null; see `aorFromText`. */
-  normalise(aorText: string): string | null {
-    return aorFromText(aorText)
-  }
-
-  /** The contacts of one address-of-record in the order of `lookup`; null when it has none. */
-  contactsOf(aorText: string): { readonly aor: string; readonly contacts: readonly ContactRow[] } | null {
-    const aor = aorFromText(aorText)
-    const bindings = aor === null ? [] : this.#store.get(aor)
-    if (aor === null || bindings.length === 0) return null
-    return { aor, contacts: inOrder(bindings).map((binding) => this.#row(binding)) }
-  }
-
-  /** A page of all contacts; `limit` 1 or more. Pass `next` as the cursor of the next one; null after the last. */
-  page(
-    cursor: string | null,
-    limit: number,
-  ): { readonly rows: readonly ContactRow[]; readonly next: string | null } {
-    const { bindings, next } = this.#store.page(cursor, limit)
-    return { rows: bindings.map((binding) => this.#row(binding)), next }
   }
 
   /**
@@ -315,37 +219,6 @@ export class RegistrarCore implements LocationView, Ways {
     this.#watchers = []
   }
 
-  #bindingsFor(uri: string): readonly StoredBinding[] {
-    const gruu = gruuOfText(uri)
-    if (gruu !== null) {
-      const owner = this.#gruus.owner(gruu, (aor, instance) => this.#has(aor, instance))
-      if (!owner.known) return []
-      return this.#store.get(owner.aor).filter(({ instance }) => instance === owner.instance)
-    }
-    const aor = this.#keyOf(uri)
-    return aor === null ? [] : this.#store.get(aor)
-  }
-
-  #has(aor: string, instance: string): boolean {
-    return this.#store.get(aor).some((binding) => binding.instance === instance)
-  }
-
-  #view(binding: StoredBinding, now: number): ContactView {
-    const { uri, q, expiresAt, updatedAt, source, instance, regId } = binding
-    return {
-      uri,
-      q,
-      expires: secondsLeft(expiresAt, now),
-      received: source.received,
-      userAgent: source.userAgent,
-      ageSecs: Math.max(0, Math.floor((now - updatedAt) / 1000)),
-      path: source.path,
-      instance,
-      regId,
-      reference: referenceTo(binding),
-    }
-  }
-
   /** §10.3 step 8, and what the extensions add: RFC 3327 §5.3, RFC 3608 §6.1, RFC 5626 §6, RFC 5627 §5.3. */
   #answerFields(
     request: Request,
@@ -388,51 +261,6 @@ export class RegistrarCore implements LocationView, Ways {
     return this.#o.isLocal(domain.value.host) ? to.value : null
   }
 
-  #source(
-    aor: string,
-    request: Request,
-    path: Path,
-    flow: Flow,
-    means: RegisterMeans,
-    nated: boolean,
-  ): BindingSource {
-    return {
-      aor,
-      protocol: path.protocol,
-      received: ownText(formatAddress(path.remote)),
-      flow: flow.reliable ? new WeakRef(flow) : null,
-      flowId: flow.reliable ? flow.id : 0,
-      local: path.local,
-      nated,
-      path: means.path.length === 0 ? NO_PATH : means.path.map(ownText),
-      userAgent: this.#name(request.headers.first('user-agent')),
-    }
-  }
-
-  #name(text: string | undefined): string | null {
-    if (text === undefined) return null
-    const known = this.#names.get(text)
-    if (known !== undefined) return known
-    if (this.#names.size >= NAMES_KEPT) this.#names.clear()
-    const name = ownText(text)
-    this.#names.set(name, name)
-    return name
-  }
-
-  /** A URI on the call path is well-formed text; what people write goes the longer way. */
-  #keyOf(uri: string): string | null {
-    const parsed = parseUri(uri)
-    if (parsed.ok && isSipUri(parsed.value)) return addressOfRecord(parsed.value)
-    return aorFromText(uri)
-  }
-
-  #row(binding: StoredBinding): ContactRow {
-    const { uri, q, callId, source, expiresAt, instance, regId } = binding
-    const { aor, received, userAgent, path } = source
-    const expiresRemaining = secondsLeft(expiresAt, this.#o.clock.now())
-    return { aor, uri, q, expiresRemaining, received, userAgent, callId, instance, regId, path }
-  }
-
   #tell(
     moved: BindingEvent,
     cause: { callId: string; path: Path | null; fromUri: string; ruri: string },
@@ -445,7 +273,7 @@ export class RegistrarCore implements LocationView, Ways {
       if (aors === undefined) this.#overFlow.set(flowId, new Set([aor]))
       else aors.add(aor)
     }
-    if (!living && binding.instance !== null && !this.#has(aor, binding.instance)) {
+    if (!living && binding.instance !== null && !this.#store.has(aor, binding.instance)) {
       this.#gruus.ended(aor, binding.instance)
     }
     for (const watcher of this.#watchers) watcher(moved)
@@ -465,19 +293,10 @@ export class RegistrarCore implements LocationView, Ways {
   }
 }
 
-/** Highest q first, among equals the one registered last first. */
-function inOrder(bindings: readonly StoredBinding[]): readonly StoredBinding[] {
-  return bindings.length < 2
-    ? bindings
-    : bindings.toSorted((a, b) => b.q - a.q || b.updatedAt - a.updatedAt || b.id - a.id)
-}
-
 /** 192 bits. */
 export function drawnKey(identifiers: Identifiers): Uint8Array {
   return Buffer.from(identifiers.callId() + identifiers.callId())
 }
-
-const NO_PATH: readonly string[] = []
 
 /** Whether a contact names another address than the one its REGISTER came from. */
 function isElsewhere({ host, port }: SipUri, { remote }: Path): boolean {
@@ -489,9 +308,4 @@ function isNamed(uri: SipUri, authUser: string): boolean {
   const aor = addressOfRecord(uri)
   const user = authUser.replace(/[^A-Za-z0-9]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
   return addressOfRecord({ ...uri, user }) === aor || aorFromText(authUser) === aor
-}
-
-/** V8 keeps the whole of a text for a slice of it: a datagram for a contact. This makes a text of its own. */
-function ownText(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1')
 }

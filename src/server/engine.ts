@@ -171,7 +171,7 @@ export class Engine {
     this.host = new ScriptHost({
       clock,
       spine,
-      location: this.#registrar,
+      location: this.#registrar.location,
       services,
       limits: start.script,
       control: world.pool,
@@ -195,7 +195,7 @@ export class Engine {
       ...shared,
       own,
       failover: start.dns.failover,
-      ways: this.#registrar,
+      ways: this.#registrar.location,
       flowTokens: this.#flowTokens,
       timerCMs: start.timerCMs,
       gateways: this.#outgoing.gateways,
@@ -204,7 +204,7 @@ export class Engine {
       ...shared,
       own,
       failover: start.dns.failover,
-      ways: this.#registrar,
+      ways: this.#registrar.location,
       flowTokens: this.#flowTokens,
       gateways: this.#outgoing.gateways,
       calls: this.#calls,
@@ -273,10 +273,10 @@ export class Engine {
   }
 
   #flowFor(uri: string, called: string | undefined): Flow | null {
-    const flow = this.#registrar.flowFor(uri, called)
+    const flow = this.#registrar.location.flowFor(uri, called)
     if (flow !== null) return flow
     const registered = asRegistered(uri)
-    return registered === null ? null : this.#registrar.flowFor(registered, called)
+    return registered === null ? null : this.#registrar.location.flowFor(registered, called)
   }
 
   async #listen(): Promise<readonly { protocol: string; address: Address }[]> {
@@ -318,8 +318,8 @@ export class Engine {
       listen: () => this.#listen(),
       restore: (rows) => this.#registrar.restore(rows),
       levels: () => this.#levels(),
-      registrations: ({ cursor, limit }) => this.#registrar.page(cursor, limit),
-      registration: (aor) => this.#registrar.contactsOf(aor),
+      registrations: ({ cursor, limit }) => this.#registrar.listing.page(cursor, limit),
+      registration: (aor) => this.#registrar.listing.contactsOf(aor),
       removeRegistration: (aor) => this.#registrar.remove(aor),
       calls: ({ cursor, limit }) => this.#callPage(cursor, limit),
       gateways: () => this.#outgoing.gateways.rows(),

@@ -8,13 +8,13 @@ export function registrarServices(registrar: RegistrarCore): readonly (readonly 
     [
       'registrar.lookupContact',
       (args: BatchReader, answer) => {
-        const found = registrar.lookupContact(args.string())
+        const found = registrar.location.lookupContact(args.string())
         const items: Item[] = []
         writeContacts(items, found === null ? [] : [found])
         answer(items)
       },
     ],
-    ['registrar.status', (args, answer) => answer([registrar.statusOf(args.string())])],
+    ['registrar.status', (args, answer) => answer([registrar.location.statusOf(args.string())])],
     [
       'registrar.unregister',
       (args, answer) => answer([registrar.remove(args.string(), 'script') === null ? 0 : 1]),

@@ -86,7 +86,7 @@ describe('demo phones', () => {
     await server.seen('INVITE', 6)
     assert.equal(server.registrar.registrations, 2)
     assert.match(
-      server.registrar.lookup('sip:alice@example.com')[0]?.uri ?? '',
+      server.registrar.location.lookup('sip:alice@example.com')[0]?.uri ?? '',
       /^sip:alice@127\.0\.0\.1:\d+$/,
     )
     await phones.stop()

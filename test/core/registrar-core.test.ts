@@ -42,7 +42,7 @@ function listed(core: RegistrarCore, limit: number, between: () => void = () => 
   const uris: string[] = []
   let cursor: string | null = null
   do {
-    const { rows, next } = core.page(cursor, limit)
+    const { rows, next } = core.listing.page(cursor, limit)
     assert.ok(rows.length <= limit)
     uris.push(...rows.map(({ uri }) => uri))
     cursor = next
@@ -94,7 +94,7 @@ describe('registrar', () => {
     clock.advance(1_500)
     save({ contacts: ['<sip:new@h>;q=0.5'], cseq: 2 }, new RecordingFlow('udp', '2001:db8::7', 5070))
     for (const uri of ['sip:alice@EXAMPLE.com:5060;transport=tcp', 'sip:%61lice@example.com']) {
-      const found = core.lookup(uri).map(({ uri, q, expires, received, userAgent }) => ({
+      const found = core.location.lookup(uri).map(({ uri, q, expires, received, userAgent }) => ({
         uri,
         q,
         expires,
@@ -107,9 +107,9 @@ describe('registrar', () => {
         { uri: 'sip:low@h', q: 0.1, expires: 3599, received: '192.0.2.1:5060', userAgent: 'Phone/1' },
       ])
     }
-    assert.deepEqual(core.lookup('sip:Alice@example.com'), [])
-    assert.deepEqual(core.lookup('tel:+1'), [])
-    assert.deepEqual(core.lookup('not a uri'), [])
+    assert.deepEqual(core.location.lookup('sip:Alice@example.com'), [])
+    assert.deepEqual(core.location.lookup('tel:+1'), [])
+    assert.deepEqual(core.location.lookup('not a uri'), [])
   })
 
   it('tells each change once, with the request that made it', () => {
@@ -166,9 +166,9 @@ describe('registrar', () => {
     const { save, core } = registrar()
     for (const name of ['__proto__', 'constructor', 'toString']) {
       const aor = `sip:${name}@example.com`
-      assert.deepEqual(core.lookup(aor), [])
+      assert.deepEqual(core.location.lookup(aor), [])
       assert.equal(save({ aor, contacts: [`<sip:${name}@h>`] }).status, 200)
-      assert.equal(core.lookup(aor).length, 1)
+      assert.equal(core.location.lookup(aor).length, 1)
       assert.equal(core.remove(name + '@example.com'), aor)
     }
   })
@@ -176,7 +176,7 @@ describe('registrar', () => {
   it('shows operators one address-of-record', () => {
     const { save, core } = registrar()
     save({ contacts: ['<sip:a@h>;q=0.2', '<sip:b@h>'] })
-    const found = core.contactsOf('sip%3Aalice%40EXAMPLE.com')
+    const found = core.listing.contactsOf('sip%3Aalice%40EXAMPLE.com')
     assert.equal(found?.aor, 'sip:alice@example.com')
     assert.deepEqual(found?.contacts[0], {
       aor: 'sip:alice@example.com',
@@ -190,8 +190,8 @@ describe('registrar', () => {
       regId: null,
       path: [],
     })
-    assert.equal(core.contactsOf(BOB), null)
-    assert.equal(core.contactsOf('nonsense'), null)
+    assert.equal(core.listing.contactsOf(BOB), null)
+    assert.equal(core.listing.contactsOf('nonsense'), null)
   })
 
   describe('flows of RFC 5626', () => {
@@ -210,7 +210,7 @@ describe('registrar', () => {
       first.closed = true
       lab.core.onFlowClosed(first)
       assert.deepEqual(
-        lab.core.lookup('sip:alice@example.com').map(({ uri, regId }) => [uri, regId]),
+        lab.core.location.lookup('sip:alice@example.com').map(({ uri, regId }) => [uri, regId]),
         [
           ['sip:plain@10.0.0.8;transport=tcp', null],
           ['sip:a@10.0.0.7', 2],
@@ -242,7 +242,9 @@ describe('registrar', () => {
       before.save(flowOf(2), new RecordingFlow('udp', '198.51.100.7', 999))
       const { core } = registrar()
       assert.equal(core.restore(rows), 2)
-      const ways = core.lookup('sip:alice@example.com').map(({ reference }) => core.wayTo(reference))
+      const ways = core.location
+        .lookup('sip:alice@example.com')
+        .map(({ reference }) => core.location.wayTo(reference))
       assert.deepEqual(
         ways.map((way) => [way?.dead, way?.target?.host, way?.target?.port]),
         [
@@ -263,7 +265,7 @@ describe('registrar', () => {
     assert.equal(save({ contacts: ['<sip:new@h>'], cseq: 20 }).status, 403)
     assert.equal(save({ contacts: ['<sip:new@h>'], cseq: 21 }, true).status, 200)
     assert.deepEqual(
-      core.lookup('sip:alice@example.com').map(({ uri }) => uri),
+      core.location.lookup('sip:alice@example.com').map(({ uri }) => uri),
       ['sip:new@h'],
     )
     core.close()
@@ -278,22 +280,22 @@ describe('registrar', () => {
       const first = new RecordingFlow('tcp')
       const second = new RecordingFlow('tcp')
       save({ contacts: ['<sip:a@10.0.0.7;transport=tcp>'] }, first)
-      assert.equal(core.flowFor('sip:a@10.0.0.7;transport=tcp', ALICE), first)
+      assert.equal(core.location.flowFor('sip:a@10.0.0.7;transport=tcp', ALICE), first)
       save({ contacts: ['<sip:a@10.0.0.7;transport=tcp>'], cseq: 2 }, second)
-      assert.equal(core.flowFor('sip:a@10.0.0.7;transport=tcp', 'sip:alice@EXAMPLE.com;x=y'), second)
+      assert.equal(core.location.flowFor('sip:a@10.0.0.7;transport=tcp', 'sip:alice@EXAMPLE.com;x=y'), second)
       second.closed = true
-      assert.equal(core.flowFor('sip:a@10.0.0.7;transport=tcp', ALICE), null)
-      assert.equal(core.flowFor('sip:unknown@h', ALICE), null)
+      assert.equal(core.location.flowFor('sip:a@10.0.0.7;transport=tcp', ALICE), null)
+      assert.equal(core.location.flowFor('sip:unknown@h', ALICE), null)
     })
 
     it('has none for a contact that registered by datagrams, or is gone', () => {
       const { save, core, clock } = registrar()
       save({ contacts: ['<sip:a@h>'] })
-      assert.equal(core.flowFor('sip:a@h', ALICE), null)
+      assert.equal(core.location.flowFor('sip:a@h', ALICE), null)
       save({ contacts: ['<sip:b@h>'], cseq: 2, expires: 60 }, new RecordingFlow('tcp'))
-      assert.notEqual(core.flowFor('sip:b@h', ALICE), null)
+      assert.notEqual(core.location.flowFor('sip:b@h', ALICE), null)
       clock.advance(60_000)
-      assert.equal(core.flowFor('sip:b@h', ALICE), null)
+      assert.equal(core.location.flowFor('sip:b@h', ALICE), null)
     })
 
     it('does not hand a call to who registers the contact of another', () => {
@@ -302,26 +304,26 @@ describe('registrar', () => {
       const mallorys = new RecordingFlow('tcp', '192.0.2.9')
       save({ aor: BOB, contacts })
       save({ aor: 'sip:mallory@example.com', contacts }, mallorys)
-      assert.equal(core.flowFor('sip:bob@192.0.2.9', BOB), null)
-      assert.equal(core.flowFor('sip:bob@192.0.2.9'), null)
-      assert.equal(core.flowFor('sip:bob@192.0.2.9', 'sip:mallory@example.com'), mallorys)
+      assert.equal(core.location.flowFor('sip:bob@192.0.2.9', BOB), null)
+      assert.equal(core.location.flowFor('sip:bob@192.0.2.9'), null)
+      assert.equal(core.location.flowFor('sip:bob@192.0.2.9', 'sip:mallory@example.com'), mallorys)
     })
 
     it('does not hand a call to who registers a gateway', () => {
       const { save, core } = registrar()
       save({ contacts: ['<sip:192.0.2.200:5060>'] }, new RecordingFlow('tcp', '203.0.113.66'))
-      assert.equal(core.flowFor('sip:192.0.2.200:5060'), null)
-      assert.equal(core.flowFor('sip:192.0.2.200:5060', BOB), null)
+      assert.equal(core.location.flowFor('sip:192.0.2.200:5060'), null)
+      assert.equal(core.location.flowFor('sip:192.0.2.200:5060', BOB), null)
     })
 
     it('serves aliases where nobody can be deceived', () => {
       const { save, core } = registrar()
       const own = new RecordingFlow('tcp', '192.0.2.1')
       save({ contacts: ['<sip:a@192.0.2.1>'] }, own)
-      assert.equal(core.flowFor('sip:a@192.0.2.1', 'sip:sales@example.com'), own)
+      assert.equal(core.location.flowFor('sip:a@192.0.2.1', 'sip:sales@example.com'), own)
       const browser = new RecordingFlow('ws', '203.0.113.4')
       save({ contacts: ['<sip:x@df7jal23.invalid;transport=ws>'], cseq: 2 }, browser)
-      assert.equal(core.flowFor('sip:x@df7jal23.invalid;transport=ws'), browser)
+      assert.equal(core.location.flowFor('sip:x@df7jal23.invalid;transport=ws'), browser)
     })
 
     it('shares one connection among the lines of one phone', () => {
@@ -329,9 +331,9 @@ describe('registrar', () => {
       const flow = new RecordingFlow('tcp')
       save({ contacts: ['<sip:phone@192.0.2.1>'] }, flow)
       save({ contacts: ['<sip:phone@192.0.2.1>'], aor: BOB }, flow)
-      assert.equal(core.flowFor('sip:phone@192.0.2.1'), flow)
+      assert.equal(core.location.flowFor('sip:phone@192.0.2.1'), flow)
       save({ contacts: ['*'], expires: 0, cseq: 2 }, flow)
-      assert.equal(core.flowFor('sip:phone@192.0.2.1'), flow)
+      assert.equal(core.location.flowFor('sip:phone@192.0.2.1'), flow)
     })
   })
 
@@ -346,7 +348,7 @@ describe('registrar', () => {
       }
       for (const limit of [1, 2, 3, 7, 39, 40, 1000]) assert.deepEqual(listed(core, limit), all)
       assert.deepEqual(listed(registrar().core, 5), [])
-      assert.equal(core.page('nonsense', 1000).rows.length, all.length)
+      assert.equal(core.listing.page('nonsense', 1000).rows.length, all.length)
     })
 
     it('misses and repeats none that stays while others come and go', () => {
@@ -392,8 +394,8 @@ describe('registrar', () => {
       lab.facts.length = 0
       lab.clock.advance(60_000)
       assert.equal(lab.facts.length, 1_000)
-      assert.deepEqual(lab.core.lookup('sip:u2000@example.com'), [])
-      assert.deepEqual(lab.core.page(null, 10).rows, [])
+      assert.deepEqual(lab.core.location.lookup('sip:u2000@example.com'), [])
+      assert.deepEqual(lab.core.listing.page(null, 10).rows, [])
       lab.clock.advance(2)
       assert.equal(lab.facts.length, 2_500)
       assert.equal(lab.clock.pendingTimers, 0)

@@ -71,9 +71,9 @@ const home: ElementOptions['script'] = ({ request }, registrar) => {
   if (request.method === 'REGISTER') return verdict({ do: 'save' })
   if (request.method === 'SUBSCRIBE') return verdict({ do: 'subscribe' })
   if (request.toTag !== undefined) return verdict({ do: 'relay', target: null })
-  const found = registrar.lookup(request.uri)
+  const found = registrar.location.lookup(request.uri)
   if (found.length === 0) {
-    const code = registrar.statusOf(request.uri)
+    const code = registrar.location.statusOf(request.uri)
     return verdict({ do: 'reply', code, reason: null, headers: [], body: null, contentType: null })
   }
   const targets = found.map(({ uri }) => uri)
@@ -116,7 +116,7 @@ describe('outbound (RFC 5626)', () => {
     alice.ask('REGISTER', 'sip:example.com', moved)
     alice.ask('REGISTER', 'sip:example.com', register(2))
     assert.deepEqual(
-      server.registrar.lookup(AOR).map(({ uri, regId }) => [uri, regId]),
+      server.registrar.location.lookup(AOR).map(({ uri, regId }) => [uri, regId]),
       [
         ['sip:alice@10.0.0.9:4444;ob', 2],
         ['sip:alice@10.0.0.9:4445;ob', 1],
@@ -132,7 +132,7 @@ describe('outbound (RFC 5626)', () => {
     const alice = phone('alice', '198.51.100.1')
     const plain = register(1).map((h) => h.replace('path, outbound, gruu', 'path'))
     assert.equal(alice.ask('REGISTER', 'sip:example.com', plain).headers.has('require'), false)
-    assert.equal(server.registrar.lookup(AOR)[0]?.regId, null)
+    assert.equal(server.registrar.location.lookup(AOR)[0]?.regId, null)
   })
 
   it('refuses with 439 when the first hop keeps no flow, 420 when the phone knows no Path', () => {
@@ -229,7 +229,7 @@ describe('outbound (RFC 5626)', () => {
     assert.equal(server.pings?.size, 2)
     clock.advance(240_000)
     assert.deepEqual(
-      server.registrar.lookup(AOR).map(({ regId }) => regId),
+      server.registrar.location.lookup(AOR).map(({ regId }) => regId),
       [1],
     )
     assert.deepEqual(
@@ -258,7 +258,7 @@ describe('an edge proxy with Path (RFC 3327, RFC 5626 §5)', () => {
     register1()
     assert.equal(alice.last().status, 200)
     assert.match(alice.last().headers.first('path') ?? '', /^<sip:ft\.[\w-]+@192\.0\.2\.253:5060;lr;ob>$/)
-    assert.equal(server.registrar.lookup(AOR)[0]?.regId, 1)
+    assert.equal(server.registrar.location.lookup(AOR)[0]?.regId, 1)
     const caller = phone('caller', '198.51.100.3')
     clearLadder()
     const at = Math.round(clock.now())
@@ -314,7 +314,7 @@ describe('GRUU (RFC 5627)', () => {
     assert.equal(caller.ask('MESSAGE', temporary).status, 404)
     assert.equal(caller.ask('MESSAGE', gruu).status, 200)
     clock.advance(3_600_000)
-    assert.equal(server.registrar.lookup(AOR).length, 0)
+    assert.equal(server.registrar.location.lookup(AOR).length, 0)
     assert.equal(caller.ask('MESSAGE', gruu).status, 480)
   })
 })

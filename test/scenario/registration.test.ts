@@ -40,7 +40,7 @@ describe('a registration', () => {
     assertLadder(`
        0 alice  → siphon REGISTER
       20 siphon → alice  200 REGISTER`)
-    assert.deepEqual(registrar.lookup('sip:alice@example.com'), [
+    assert.deepEqual(registrar.location.lookup('sip:alice@example.com'), [
       {
         uri: 'sip:alice@192.0.2.1:5060',
         q: 1,
@@ -75,7 +75,7 @@ describe('a registration', () => {
     alice.register(200)
     clock.advance(1_000)
     assert.deepEqual(alice.log, ['200 REGISTER', '200 REGISTER', '500 REGISTER'])
-    assert.equal(registrar.lookup(alice.aor)[0]?.expires, 199)
+    assert.equal(registrar.location.lookup(alice.aor)[0]?.expires, 199)
   })
 
   it('ends when the phone says so', () => {

@@ -74,8 +74,8 @@ export function element(
     router,
     own,
     resolver,
-    flowFor: (uri, called) => registrar.flowFor(uri, called) ?? undefined,
-    ways: registrar,
+    flowFor: (uri, called) => registrar.location.flowFor(uri, called) ?? undefined,
+    ways: registrar.location,
     flowTokens,
   })
   const flowFor = (): undefined => undefined
