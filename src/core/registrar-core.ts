@@ -16,6 +16,7 @@ import { bindingFrom } from './binding-rows.ts'
 import { BindingSources, ownText } from './binding-sources.ts'
 import { openFlow } from './binding-ways.ts'
 import { ContactListing } from './contact-listing.ts'
+import { FlowUsers } from './flow-users.ts'
 import { Gruus } from './gruus.ts'
 import { Location } from './location.ts'
 import { type EndReason, LocationStore, type StoredBinding } from './location-store.ts'
@@ -49,7 +50,7 @@ export interface BindingEvent {
   readonly binding: StoredBinding
 }
 
-/** The registrar: RFC 3261 §10.3 over a location store, and what others ask of that store. */
+/** The registrar: RFC 3261 §10.3 over a location store, all that changes what it holds, and who is told of it. */
 export class RegistrarCore {
   /** What is registered, for those who forward. */
   readonly location: Location
@@ -59,8 +60,7 @@ export class RegistrarCore {
   readonly #store: LocationStore
   readonly #sources = new BindingSources()
   readonly #gruus: Gruus
-  /** Connections by number, and whose contacts came over them. */
-  readonly #overFlow = new Map<number, Set<string>>()
+  readonly #flowUsers: FlowUsers
   #watchers: readonly ((event: BindingEvent) => void)[] = []
 
   constructor(options: RegistrarCoreOptions) {
@@ -71,6 +71,7 @@ export class RegistrarCore {
       const event = reason === 'expired' ? 'expired' : 'deregistered'
       this.#tell({ event, reason, binding }, { callId: binding.callId, path: null, fromUri: aor, ruri: aor })
     })
+    this.#flowUsers = new FlowUsers(this.#store)
     const { clock, isLocal } = options
     this.location = new Location({ clock, store: this.#store, gruus: this.#gruus, isLocal })
     this.listing = new ContactListing(clock, this.#store)
@@ -156,7 +157,7 @@ export class RegistrarCore {
     if (aor === null || gone.length === 0) return null
     for (const { source } of gone) {
       const flow = openFlow(source.flow)
-      if (flow !== null && !this.#isUsed(source.flowId)) flow.close?.()
+      if (flow !== null && !this.#flowUsers.isUsed(source.flowId)) flow.close?.()
     }
     return aor
   }
@@ -168,16 +169,7 @@ export class RegistrarCore {
 
   /** A connection is gone: what was registered over it by RFC 5626 was registered over nothing else (§6). */
   onFlowClosed(flow: Flow): void {
-    const aors = this.#overFlow.get(flow.id)
-    if (aors === undefined) return
-    this.#overFlow.delete(flow.id)
-    for (const aor of aors) {
-      this.#store.remove(
-        aor,
-        'flow_closed',
-        ({ regId, source }) => regId !== null && source.flowId === flow.id,
-      )
-    }
+    this.#flowUsers.closed(flow)
   }
 
   /** Bindings of an earlier run; those whose time has come meanwhile are left out. @returns how many were put back */
@@ -215,7 +207,7 @@ export class RegistrarCore {
   /** Forgets all bindings and leaves no timer. */
   close(): void {
     this.#store.close()
-    this.#overFlow.clear()
+    this.#flowUsers.clear()
     this.#watchers = []
   }
 
@@ -244,14 +236,6 @@ export class RegistrarCore {
     return fields
   }
 
-  /** Whether somebody is registered over this connection. */
-  #isUsed(flowId: number): boolean {
-    for (const aor of this.#overFlow.get(flowId) ?? []) {
-      if (this.#store.get(aor).some(({ source }) => source.flowId === flowId)) return true
-    }
-    return false
-  }
-
   /** The To of a REGISTER, when it names a user of ours and the Request-URI a domain of ours. */
   #ownAddress(request: Request): SipUri | null {
     const domain = parseUri(request.uri)
@@ -266,13 +250,9 @@ export class RegistrarCore {
     cause: { callId: string; path: Path | null; fromUri: string; ruri: string },
   ): void {
     const { event, reason, binding } = moved
-    const { aor, userAgent, flow, flowId } = binding.source
+    const { aor, userAgent } = binding.source
     const living = event === 'registered' || event === 'refreshed'
-    if (living && flow !== null) {
-      const aors = this.#overFlow.get(flowId)
-      if (aors === undefined) this.#overFlow.set(flowId, new Set([aor]))
-      else aors.add(aor)
-    }
+    if (living) this.#flowUsers.add(binding)
     if (!living && binding.instance !== null && !this.#store.has(aor, binding.instance)) {
       this.#gruus.ended(aor, binding.instance)
     }
