@@ -76,7 +76,7 @@ function put(
     bridge.talk.paired(pair, outcome.status < 300)
     done(outcome)
   }
-  const before = session.description
+  const before = session.descriptions.last
   return bridge.talk.relay('offer', newcomer, session, offer.content, offered, {
     pair,
     from: place,

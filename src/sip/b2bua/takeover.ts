@@ -24,7 +24,7 @@ export function takeOver(bridge: Bridge, found: Found, content: Content | null):
     bridge.refuse(refusal(481))
     return
   }
-  const before = remaining.description
+  const before = remaining.descriptions.last
   const own = caller.branch('own')
   remaining.modify('INVITE', content, [], answered, true)
 

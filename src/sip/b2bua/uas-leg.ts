@@ -134,9 +134,9 @@ export class UasLeg implements SessionUser {
       ...(reason === null ? {} : { reason }),
     })
     addAbilities(response.headers)
-    const said = session.describe(content)
+    const said = session.descriptions.describe(content)
     put(response, said, headers)
-    session.described(said)
+    session.descriptions.told(said)
     if ((reliable && this.takesReliable) || requiresReliable(this.invite)) {
       session.reliable.send(this.#transaction, response)
       return 'reliably'
