@@ -7,7 +7,8 @@ import { addAbilities, retryAfter } from './abilities.ts'
 import { Acceptance } from './acceptance.ts'
 import type { Descriptions } from './descriptions.ts'
 import { NOTHING, type Actor, type Header, type Out, type Outcome } from './events.ts'
-import { payloadOf, put } from './headers.ts'
+import { put } from './headers.ts'
+import type { Requests } from './requests.ts'
 import type { SessionClock } from './session-clock.ts'
 import { Ask } from './session-user.ts'
 
@@ -15,8 +16,6 @@ import { Ask } from './session-user.ts'
 export interface AnswersOwner extends Actor {
   /** The first INVITE has no 2xx yet. */
   readonly early: boolean
-  /** We are changing the session. */
-  readonly modifying: boolean
 }
 
 export interface AnswersOptions {
@@ -26,6 +25,7 @@ export interface AnswersOptions {
   readonly timers: Timers
   readonly descriptions: Descriptions
   readonly clock: SessionClock
+  readonly requests: Requests
   readonly policy: SessionTimerPolicy
   /** Whether we sent the first INVITE. */
   readonly caller: boolean
@@ -59,10 +59,10 @@ export class Answers {
 
   /** A re-INVITE or an UPDATE, to be answered; null when it was at once. */
   offered(request: Request, transaction: number): Ask | null {
-    const { by, caller, policy } = this.#o
+    const { by, caller, policy, requests } = this.#o
     const least = tooSmall(request, policy)
     if (least !== null) return this.#refuse(request, transaction, 422, [['Min-SE', String(least)]])
-    const ask = new Ask(request, transaction, payloadOf(request))
+    const ask = new Ask(request, transaction)
     const invites = request.method === 'INVITE'
     if (!invites && ask.content === null) {
       this.answer(ask, { status: 200, reason: null, ...NOTHING })
@@ -71,7 +71,7 @@ export class Answers {
     if (this.#asked !== null || (invites && by.early && !caller)) {
       return this.#refuse(request, transaction, 500, [retryAfter(request)])
     }
-    if (by.modifying || this.#offering || (invites && by.early)) {
+    if (requests.modifying || this.#offering || (invites && by.early)) {
       return this.#refuse(request, transaction, 491)
     }
     // Who sends another INVITE has the 2xx of the one before; its ACK was lost or is late.

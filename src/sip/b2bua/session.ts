@@ -6,20 +6,13 @@ import { unsupported } from './abilities.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { Answers, type AnswersOwner } from './answers.ts'
 import { Descriptions } from './descriptions.ts'
-import {
-  NOTHING,
-  type Content,
-  type EndedBy,
-  type Header,
-  type Out,
-  type Outcome,
-  type TimerName,
-} from './events.ts'
+import { NOTHING, type Content, type Header, type Out, type Outcome, type TimerName } from './events.ts'
 import { contentOf, payloadOf } from './headers.ts'
 import { ReliableSender } from './reliable.ts'
 import { Requests, type RequestsOwner } from './requests.ts'
 import { credentialsOf, type Signer } from './signer.ts'
-import { SessionClock } from './session-clock.ts'
+import { refresh, SessionClock } from './session-clock.ts'
+import { SessionLife } from './session-life.ts'
 import { Ask, type SessionUser } from './session-user.ts'
 
 export interface SessionOptions {
@@ -51,51 +44,56 @@ export class Session implements RequestsOwner, AnswersOwner {
   readonly #answers: Answers
   readonly #acks: Acknowledgements
   readonly #clock: SessionClock
-  #state: 'early' | 'confirmed' | 'ending' | 'over' = 'early'
-  /** Asked to hang up while a 2xx of ours waits for its ACK: no BYE before that (§15). */
-  #farewell: readonly Header[] | null = null
+  readonly #life: SessionLife
   #allows: ReadonlySet<string> | null = null
   /** The peer's offer in a reliable provisional response has had its answer in our PRACK (RFC 3262 §5). */
   #answeredEarly = false
-  #told = false
 
   constructor(options: SessionOptions) {
-    const { id, dialog, out, timers, caller, policy, signer } = options
+    const { id, dialog, out, timers, caller, policy, signer, user } = options
     const { descriptions } = this
     this.id = id
     this.dialog = dialog
-    this.#user = options.user
-    this.reliable = new ReliableSender(this, out, timers, 1 + (dialog.callId.length % 1000))
+    this.#user = user
+    const reliable = new ReliableSender(this, out, timers, 1 + (dialog.callId.length % 1000))
     const acks = new Acknowledgements(dialog, out, descriptions)
     const clock = new SessionClock(this, out)
+    const shared = { by: this, dialog, out, descriptions, clock, policy, caller }
+    const requests = new Requests({ ...shared, signer, acks })
+    const answers = new Answers({ ...shared, timers, requests })
+    this.reliable = reliable
     this.#acks = acks
     this.#clock = clock
-    const shared = { by: this, dialog, out, descriptions, clock, policy, caller }
-    this.#requests = new Requests({ ...shared, signer, acks })
-    this.#answers = new Answers({ ...shared, timers })
+    this.#requests = requests
+    this.#answers = answers
+    this.#life = new SessionLife(this, user, { reliable, clock, acks, requests, answers })
   }
 
+  /** The first INVITE has no 2xx yet. */
   get early(): boolean {
-    return this.#state === 'early'
+    return this.#life.state === 'early'
   }
 
   get confirmed(): boolean {
-    return this.#state === 'confirmed'
+    return this.#life.state === 'confirmed'
   }
 
   /** Neither over nor on its way there. */
   get alive(): boolean {
-    return this.#state === 'early' || this.#state === 'confirmed'
+    return this.#life.alive
   }
 
   /** Nothing of it is left. */
   get over(): boolean {
-    return this.#state === 'over' && this.#requests.live === 0
+    return this.#life.over
   }
 
-  /** What a peer has told it can do; a peer that does not say may be able to. */
-  allows(method: string): boolean {
-    return this.#allows?.has(method) ?? true
+  /**
+   * What a peer has told it can do.
+   * @param unsaid of a peer that does not say: it may be able to
+   */
+  allows(method: string, unsaid = true): boolean {
+    return this.#allows?.has(method) ?? unsaid
   }
 
   /** What the peer says of itself, in any message of the dialog. */
@@ -110,7 +108,7 @@ export class Session implements RequestsOwner, AnswersOwner {
 
   /** We answer the INVITE that began it with a 2xx. */
   acceptFirst(ask: Ask, outcome: Outcome): void {
-    this.#state = 'confirmed'
+    this.#life.confirm()
     this.reliable.abandon()
     this.answer(ask, outcome)
   }
@@ -120,7 +118,7 @@ export class Session implements RequestsOwner, AnswersOwner {
    * @param invite the one that it answers
    */
   confirm(response: Response, offered: boolean, invite: Request): void {
-    this.#state = 'confirmed'
+    this.#life.confirm()
     this.dialog.confirm(response)
     this.hear(response)
     const offer = offered || this.#answeredEarly ? null : contentOf(response)
@@ -142,9 +140,7 @@ export class Session implements RequestsOwner, AnswersOwner {
 
   /** An early dialog that came to nothing. */
   abandon(): void {
-    if (this.#state !== 'early') return
-    this.reliable.abandon()
-    this.#finish()
+    this.#life.abandon()
   }
 
   // ── What the peer sends ─────────────────────────────────────────────────────────────────────────────────────────
@@ -153,7 +149,7 @@ export class Session implements RequestsOwner, AnswersOwner {
   receive(request: Request, transaction: number): void {
     if (!this.alive) {
       this.#answers.reply(request, transaction, request.method === 'BYE' ? 200 : 481)
-      if (request.method === 'BYE' && this.#state === 'ending') this.#finish()
+      if (request.method === 'BYE' && this.#life.state === 'ending') this.#life.finish()
       return
     }
     if (!this.dialog.admits(request)) return this.#answers.reply(request, transaction, 500)
@@ -166,36 +162,26 @@ export class Session implements RequestsOwner, AnswersOwner {
         return this.#offered(this.#answers.offered(request, transaction))
       case 'PRACK':
         if (!this.reliable.pracked(request)) return this.#answers.reply(request, transaction, 481)
-        return this.#user.onPrack(this, this.#ask(request, transaction))
+        return this.#user.onPrack(this, new Ask(request, transaction))
       case 'BYE':
-        return this.#bye(request, transaction)
+        this.#answers.reply(request, transaction, 200)
+        return this.#life.left(payloadOf(request).headers)
       case 'OPTIONS':
         return this.#answers.reply(request, transaction, 200)
       case 'REFER':
-        return this.#user.onRefer(this, this.#ask(request, transaction))
+        return this.#user.onRefer(this, new Ask(request, transaction))
       default:
-        return this.#user.onRequest(this, this.#ask(request, transaction))
+        return this.#user.onRequest(this, new Ask(request, transaction))
     }
   }
 
   /** The ACK of a 2xx of ours. */
   acked(ack: Request): void {
-    if (!this.#answers.acked(ack)) return
-    if (this.#farewell !== null) this.#sendBye(this.#farewell)
-    else this.#user.onAcked(this, contentOf(ack))
+    if (this.#answers.acked(ack) && !this.#life.part()) this.#user.onAcked(this, contentOf(ack))
   }
 
   #offered(ask: Ask | null): void {
     if (ask !== null) this.#user.onOffer(this, ask)
-  }
-
-  #bye(request: Request, transaction: number): void {
-    const { headers } = payloadOf(request)
-    this.#answers.reply(request, transaction, 200)
-    if (this.#state === 'early') return this.#user.onHangup(this, 'peer', headers)
-    this.#state = 'ending'
-    this.#tell('peer', headers)
-    this.#finish()
   }
 
   // ── What we say ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,43 +242,36 @@ export class Session implements RequestsOwner, AnswersOwner {
 
   /** Ends the session from our side. Nothing when it is over or on its way there. */
   hangup(headers: readonly Header[]): void {
-    if (this.#state === 'early') return this.abandon()
-    if (this.#state !== 'confirmed') return
-    this.#told = true
-    this.#leave(headers)
+    this.#life.hangup(headers)
   }
 
   // ── Transactions and timers ─────────────────────────────────────────────────────────────────────────────────────
 
   onResponse(ref: number, response: Response): void {
     this.#requests.onResponse(ref, response)
-    this.#settle()
+    this.#life.settle()
   }
 
   onFailed(ref: number, reason: 'timeout' | 'transport' | 'unroutable', status: number): void {
     this.#requests.onFailed(ref, reason, status)
-    this.#settle()
+    this.#life.settle()
   }
 
   onTransactionOver(ref: number): void {
     this.#requests.over(ref)
-    this.#settle()
+    this.#life.settle()
   }
 
   get engaged(): boolean {
     return this.#answers.engaged
   }
 
-  get modifying(): boolean {
-    return this.#requests.modifying
-  }
-
   byeOver(): void {
-    this.#finish()
+    this.#life.finish()
   }
 
   peerGone(status: number): void {
-    this.#die('error', [], status !== 481)
+    this.#life.die('error', [], status !== 481)
   }
 
   timerFired(timer: TimerName): void {
@@ -300,13 +279,15 @@ export class Session implements RequestsOwner, AnswersOwner {
       case 'repeat':
         return this.#answers.repeat()
       case 'unacked':
-        return this.#neverAcked()
+        this.#answers.giveUp()
+        if (!this.#life.part()) this.#life.die('timeout', [['Reason', 'SIP;cause=408;text="No ACK"']])
+        return
       case 'reliable':
         return this.reliable.repeat()
       case 'refresh':
-        return this.#refresh()
+        return refresh(this)
       case 'expire':
-        return this.#die('timeout', [['Reason', 'SIP;cause=408;text="Session expired"']])
+        return this.#life.die('timeout', [['Reason', 'SIP;cause=408;text="Session expired"']])
       case 'glare':
         return this.#requests.again()
       case 'unpracked':
@@ -314,84 +295,5 @@ export class Session implements RequestsOwner, AnswersOwner {
         return this.#user.onHangup(this, 'timeout', [])
       case 'answer':
     }
-  }
-
-  /** RFC 4028 §10. What becomes of it is told by the `expire` timer, which its 2xx starts anew. */
-  #refresh(): void {
-    if (!this.confirmed) return
-    const update = this.allows('UPDATE') && this.#allows !== null
-    const content = update ? null : this.descriptions.last
-    this.modify(
-      update ? 'UPDATE' : 'INVITE',
-      content,
-      [],
-      (outcome) => this.#refreshed(outcome, content),
-      true,
-    )
-  }
-
-  #refreshed(outcome: Outcome, content: Content | null): void {
-    // It was asked without a description, and has offered one: nothing has changed, but the ACK must say something.
-    if (outcome.status < 300 && content === null && outcome.content !== null) this.ack(this.descriptions.last)
-  }
-
-  #neverAcked(): void {
-    this.#answers.giveUp()
-    if (this.#farewell !== null) this.#sendBye(this.#farewell)
-    else this.#die('timeout', [['Reason', 'SIP;cause=408;text="No ACK"']])
-  }
-
-  /** Ends without anybody's asking for it. */
-  #die(by: EndedBy, headers: readonly Header[], bye = true): void {
-    if (this.#state !== 'confirmed') return
-    if (bye) this.#leave(headers)
-    else this.#state = 'ending'
-    this.#tell(by, headers)
-    if (!bye) this.#finish()
-  }
-
-  #leave(headers: readonly Header[]): void {
-    this.#state = 'ending'
-    this.#close()
-    if (this.#answers.unacked) this.#farewell = headers
-    else this.#sendBye(headers)
-  }
-
-  #sendBye(headers: readonly Header[]): void {
-    this.#farewell = null
-    this.#acks.flush()
-    this.#requests.send('BYE', null, headers, null)
-  }
-
-  /** The dialog is gone. */
-  #finish(): void {
-    if (this.#state === 'over') return
-    this.#state = 'over'
-    this.#answers.giveUp()
-    this.#acks.flush()
-    this.#close()
-    this.#settle()
-  }
-
-  /** What is under way will not come to anything. */
-  #close(): void {
-    this.#clock.stop()
-    this.reliable.abandon()
-    this.#answers.close()
-    this.#requests.close()
-  }
-
-  #tell(by: EndedBy, headers: readonly Header[]): void {
-    if (this.#told) return
-    this.#told = true
-    this.#user.onHangup(this, by, headers)
-  }
-
-  #settle(): void {
-    if (this.over) this.#user.onOver(this)
-  }
-
-  #ask(request: Request, transaction: number): Ask {
-    return new Ask(request, transaction, payloadOf(request))
   }
 }
