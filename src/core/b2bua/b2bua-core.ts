@@ -234,7 +234,7 @@ export class B2buaCore {
       if (!answered || connect === null) return
       const session = [...live.bridge.legs].find((leg) => leg.session !== null)?.session
       if (session === undefined || session === null) return
-      live.bridge.connect(session, connect, (outcome) => {
+      live.bridge.transfers.connect(session, connect, (outcome) => {
         if (outcome.status >= 300) live.terminate()
       })
     }
@@ -254,7 +254,7 @@ export class B2buaCore {
   refer(id: string, side: Side, target: string, done: (outcome: Outcome) => void): boolean {
     for (const live of this.#calls) {
       if (live.call.id !== id) continue
-      this.#performer.input(() => live.bridge.refer(side, target, done))
+      this.#performer.input(() => live.bridge.transfers.refer(side, target, done))
       return true
     }
     return false

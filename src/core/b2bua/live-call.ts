@@ -1,7 +1,7 @@
 import type { Path } from '../../base/address.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Linked, LinkedSet } from '../../base/linked-set.ts'
-import { Bridge, type BridgeWorld } from '../../sip/b2bua/bridge.ts'
+import { Bridge } from '../../sip/b2bua/bridge.ts'
 import type {
   BridgeUser,
   Crossing,
@@ -13,6 +13,7 @@ import type {
 } from '../../sip/b2bua/bridge-user.ts'
 import { type Content, NOTHING, type Header, type Outcome, type RefusedBy } from '../../sip/b2bua/events.ts'
 import { contentOf } from '../../sip/b2bua/headers.ts'
+import type { BridgeWorld } from '../../sip/b2bua/legs.ts'
 import type { DialTarget } from '../../sip/b2bua/plan.ts'
 import { UacLeg } from '../../sip/b2bua/uac-leg.ts'
 import type { UasLeg } from '../../sip/b2bua/uas-leg.ts'

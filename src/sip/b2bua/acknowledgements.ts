@@ -1,5 +1,6 @@
 import type { Dialog, Outgoing } from '../dialog/dialog.ts'
 import { declining } from './declining.ts'
+import type { Descriptions } from './descriptions.ts'
 import type { Content, Header, Out } from './events.ts'
 import { put } from './headers.ts'
 
@@ -10,8 +11,7 @@ import { put } from './headers.ts'
 export class Acknowledgements {
   readonly #dialog: Dialog
   readonly #out: Out
-  /** Makes a description one of ours to this peer. */
-  readonly #describe: (content: Content) => Content
+  readonly #descriptions: Descriptions
   /** CSeq number of the INVITE whose 2xx waits for its ACK. */
   #waiting: number | null = null
   /** Of that INVITE (§22.1: its ACK has the same). */
@@ -21,8 +21,8 @@ export class Acknowledgements {
   /** The last two: one 2xx may be repeated while the next INVITE is answered. */
   #sent: readonly { readonly seq: number; readonly ack: Outgoing }[] = []
 
-  constructor(dialog: Dialog, out: Out, describe: (content: Content) => Content) {
-    this.#describe = describe
+  constructor(dialog: Dialog, out: Out, descriptions: Descriptions) {
+    this.#descriptions = descriptions
     this.#dialog = dialog
     this.#out = out
   }
@@ -43,12 +43,15 @@ export class Acknowledgements {
     }
   }
 
+  /** With the answer, when the 2xx was the offer. */
   send(content: Content | null): void {
+    const said = this.#descriptions.describe(content)
+    this.#descriptions.told(said)
     const seq = this.#waiting
     if (seq === null) return
     this.#waiting = null
     const ack = this.#dialog.ack(seq)
-    put(ack.request, content, this.#credentials)
+    put(ack.request, said, this.#credentials)
     this.#sent = [...this.#sent.slice(-1), { seq, ack }]
     this.#out({ do: 'ack', ...ack })
   }
@@ -60,6 +63,6 @@ export class Acknowledgements {
   flush(): void {
     if (this.#waiting === null) return
     const answer = this.#offer === null ? null : declining(this.#offer)
-    this.send(answer === null ? null : this.#describe(answer))
+    this.send(answer)
   }
 }

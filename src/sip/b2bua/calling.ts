@@ -50,7 +50,7 @@ export class Calling {
   }
 
   /** The call is decided. Those that still ring are cancelled. */
-  stop(headers: readonly Header[], but?: UacLeg): void {
+  stop(headers: readonly Header[], but: UacLeg | null = null): void {
     this.#over = true
     this.#waiting.length = 0
     for (const leg of this.#running) if (leg !== but) leg.hangup(headers)
@@ -134,7 +134,7 @@ export class Calling {
     const first = this.#plan.content === null && content !== null
     if (!first || session === null || caller === null || !caller.open) return then(content, true)
     this.#asking = true
-    this.#bridge.relay('offer', session, caller.branch(keyOf(leg, session)), content, (said, ok) => {
+    this.#bridge.talk.relay('offer', session, caller.branch(keyOf(leg, session)), content, (said, ok) => {
       this.#asking = false
       if (this.#over) return
       then(said, ok)
@@ -150,7 +150,7 @@ export class Calling {
       return
     }
     const own = caller.branch(key)
-    if (session !== null) this.#bridge.link(own, session)
+    if (session !== null) this.#bridge.parties.link(own, session)
     const how = caller.progress(key, progress)
     if (session !== null && isSdp(progress.content)) {
       this.#early.set(session, { content: progress.content, surely: how === 'reliably' && progress.reliable })
@@ -166,7 +166,7 @@ export class Calling {
 
   #tryNext(): void {
     const target = this.#plan.targets[this.#next++]
-    if (target !== undefined) this.#running.add(this.#bridge.launch(this.#plan, target))
+    if (target !== undefined) this.#running.add(this.#bridge.legs.launch(this.#plan, target))
   }
 
   #exhausted(): void {

@@ -69,7 +69,7 @@ export class Pracks {
 
   #passOn(session: Session, ask: Ask, said: Content, { session: callee, rseq, inviteSeq }: Unpracked): void {
     const refuse = (): void => session.answer(ask, NOT_ACCEPTABLE)
-    this.#bridge.relay('offer', session, callee, said, (offer, ok) => {
+    this.#bridge.talk.relay('offer', session, callee, said, (offer, ok) => {
       if (!ok) {
         // What it acknowledges has come all the same.
         callee.prack(rseq, inviteSeq, null, [], () => undefined)
@@ -78,7 +78,7 @@ export class Pracks {
       if (ask.settled) return undefined
       return callee.prack(rseq, inviteSeq, offer, [], (outcome) => {
         const content = outcome.status < 300 ? outcome.content : null
-        this.#bridge.relay('answer', callee, session, content, (answer, taken) => {
+        this.#bridge.talk.relay('answer', callee, session, content, (answer, taken) => {
           if (taken) session.answer(ask, this.#bridge.crossed({ ...outcome, content: answer }))
           else refuse()
         })
@@ -89,7 +89,7 @@ export class Pracks {
   /** It answers the callee's first offer, whose media is at a relay; without an answer there will be no session. */
   #firstAnswer(session: Session, ask: Ask, { session: callee, rseq, inviteSeq, offer }: Unpracked): void {
     const bridge = this.#bridge
-    bridge.relay('answer', session, callee, ask.content, (answer, ok) => {
+    bridge.talk.relay('answer', session, callee, ask.content, (answer, ok) => {
       if (bridge.state !== 'calling') return session.answer(ask, { status: 481, reason: null, ...NOTHING })
       if (!ok || answer === null) {
         session.answer(ask, NOT_ACCEPTABLE)

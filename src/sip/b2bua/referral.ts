@@ -48,7 +48,7 @@ export function join(bridge: Bridge, session: Session, place: Side, plan: DialPl
     onOver: (_) => bridge.onOver(_),
     onLegOver: (leg) => bridge.onLegOver(leg),
   }
-  bridge.launch({ ...plan, content: null, strategy: 'parallel' }, target, user)
+  bridge.legs.launch({ ...plan, content: null, strategy: 'parallel' }, target, user)
 }
 
 /** Who is to talk to somebody who is in the call already, and in whose place. */
@@ -70,14 +70,18 @@ function put(
     newcomer.ack(null)
     return done(refused)
   }
-  const pair = bridge.newPair()
+  const pair = bridge.talk.newPair()
   const end = (outcome: Outcome): void => {
     if (outcome.status >= 300) newcomer.ack(null)
-    bridge.paired(pair, outcome.status < 300)
+    bridge.talk.paired(pair, outcome.status < 300)
     done(outcome)
   }
-  const before = session.description
-  return bridge.relay('offer', newcomer, session, offer.content, offered, { pair, from: place, early: false })
+  const before = session.descriptions.last
+  return bridge.talk.relay('offer', newcomer, session, offer.content, offered, {
+    pair,
+    from: place,
+    early: false,
+  })
 
   function offered(content: Content | null, ok: boolean): void {
     if (!ok) return end(refused)
@@ -87,7 +91,7 @@ function put(
   function answered(answer: Outcome): void {
     if (answer.status >= 300) return end(answer)
     const from = place === 'caller' ? 'callee' : 'caller'
-    return bridge.relay('answer', session, newcomer, answer.content, taken, { pair, from, early: false })
+    return bridge.talk.relay('answer', session, newcomer, answer.content, taken, { pair, from, early: false })
 
     function taken(content: Content | null, ok: boolean): void {
       if (ok) {
@@ -120,7 +124,7 @@ export class Referral {
     this.#transferor = transferor
     this.#remaining = remaining
     this.#ask = ask
-    this.#place = bridge.sideOf(transferor)
+    this.#place = bridge.parties.sideOf(transferor)
   }
 
   begin(plan: DialPlan, found: Found | null): void {
@@ -142,7 +146,7 @@ export class Referral {
 
   /** The other party of the call that Replaces names is there already: the two are put together. */
   #meet(found: Found): void {
-    const newcomer = found.bridge.peerOf(found.session)
+    const newcomer = found.bridge.parties.peerOf(found.session)
     if (newcomer === null || newcomer === this.#remaining) {
       return this.#joined({ status: 481, reason: null, ...NOTHING }, null)
     }
@@ -164,7 +168,7 @@ export class Referral {
   }
 
   #joined({ status, reason }: Outcome, newcomer: Session | null): void {
-    if (newcomer !== null) this.#bridge.replace(this.#transferor, newcomer, this.#remaining)
+    if (newcomer !== null) this.#bridge.parties.replace(this.#transferor, newcomer, this.#remaining)
     if (newcomer === null && this.#gone) {
       this.#over()
       this.#bridge.hangup([])
@@ -179,7 +183,7 @@ export class Referral {
   #over(): void {
     if (this.#state === 'done') return
     this.#state = 'done'
-    this.#bridge.referralOver(this)
+    this.#bridge.transfers.over(this)
   }
 
   #notify(status: number, reason: string | null, then: () => void): void {

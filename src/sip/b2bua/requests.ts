@@ -3,6 +3,7 @@ import { agreed, askFor, minSe, type SessionTimerPolicy } from '../dialog/sessio
 import type { Request, Response } from '../message/message.ts'
 import { addAbilities } from './abilities.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
+import type { Descriptions } from './descriptions.ts'
 import { NOTHING, type Actor, type Content, type Header, type Out, type Outcome } from './events.ts'
 import { contentOf, payloadOf, put } from './headers.ts'
 import type { SessionClock } from './session-clock.ts'
@@ -15,8 +16,6 @@ export interface RequestsOwner extends Actor {
   readonly engaged: boolean
   /** What the peer says of itself. */
   hear(message: Response): void
-  /** A description that the peer has now. */
-  described(content: Content | null): void
   /** The BYE was answered, or nobody is there to answer it. */
   byeOver(): void
   /** §12.2.1.2: the peer does not know the dialog (`status` 481), or does not answer (408). */
@@ -28,6 +27,7 @@ export interface RequestsOptions {
   readonly dialog: Dialog
   readonly out: Out
   readonly acks: Acknowledgements
+  readonly descriptions: Descriptions
   readonly clock: SessionClock
   readonly policy: SessionTimerPolicy
   /** Whether the Call-ID is ours (§14.1). */
@@ -90,9 +90,10 @@ export class Requests {
     done: Done,
     own: boolean,
   ): void {
+    const said = this.#o.descriptions.describe(content)
     const busy = this.#busy
     if (busy && !own) return done({ status: 491, reason: null, ...NOTHING })
-    const sent: Sent = { ...FRESH, method, content, headers, done, own }
+    const sent: Sent = { ...FRESH, method, content: said, headers, done, own }
     if (busy) this.#putOff(sent)
     else this.#transmit(sent)
   }
@@ -158,11 +159,11 @@ export class Requests {
   }
 
   #accepted(sent: Sent, response: Response): void {
-    const { acks, by, dialog, clock } = this.#o
+    const { acks, by, descriptions, dialog, clock } = this.#o
     if (modifies(sent)) {
       if (this.#modifying === sent) this.#modifying = null
       dialog.refresh(response)
-      by.described(sent.content)
+      descriptions.told(sent.content)
       clock.start(agreed(response))
     }
     if (sent.method === 'INVITE') {

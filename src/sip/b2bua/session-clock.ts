@@ -6,6 +6,7 @@ import {
   type SessionTimerPolicy,
 } from '../dialog/session-timer.ts'
 import type { Actor, Out } from './events.ts'
+import type { Session } from './session.ts'
 
 /** The session timer of one dialog (RFC 4028 §10): a refresh by us or by the peer before half of it is over, or its end. */
 export class SessionClock {
@@ -55,4 +56,22 @@ export class SessionClock {
   #start(timer: 'refresh' | 'expire', ms: number): void {
     this.#out({ do: 'startTimer', by: this.#by, timer, ms, spreadMs: 0 })
   }
+}
+
+/** RFC 4028 §10. What becomes of it is told by the `expire` timer, which its 2xx starts anew. */
+export function refresh(session: Session): void {
+  if (!session.confirmed) return
+  const { descriptions } = session
+  const update = session.allows('UPDATE', false)
+  const content = update ? null : descriptions.last
+  session.modify(
+    update ? 'UPDATE' : 'INVITE',
+    content,
+    [],
+    (outcome) => {
+      // It was asked without a description, and has offered one: nothing has changed, but the ACK must say something.
+      if (outcome.status < 300 && content === null && outcome.content !== null) session.ack(descriptions.last)
+    },
+    true,
+  )
 }

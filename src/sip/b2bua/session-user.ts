@@ -1,5 +1,6 @@
 import type { Request } from '../message/message.ts'
 import type { Content, EndedBy, Header, Payload } from './events.ts'
+import { payloadOf } from './headers.ts'
 import type { Session } from './session.ts'
 
 /** A request of the peer's that waits for our answer: `session.answer(ask, …)`, once; later ones do nothing. */
@@ -14,12 +15,13 @@ export class Ask implements Payload {
   /** @internal */
   settled = false
 
-  constructor(request: Request, transaction: number, payload: Payload) {
+  constructor(request: Request, transaction: number) {
+    const { content, headers } = payloadOf(request)
     this.method = request.method
     this.request = request
     this.transaction = transaction
-    this.content = payload.content
-    this.headers = payload.headers
+    this.content = content
+    this.headers = headers
   }
 }
 

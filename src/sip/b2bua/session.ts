@@ -1,26 +1,18 @@
-import { accept, agreed, type SessionTimerPolicy, tooSmall } from '../dialog/session-timer.ts'
-import { TARGET_REFRESH, type Dialog } from '../dialog/dialog.ts'
-import { buildResponse } from '../message/build.ts'
+import { agreed, type SessionTimerPolicy } from '../dialog/session-timer.ts'
+import type { Dialog } from '../dialog/dialog.ts'
 import type { Request, Response } from '../message/message.ts'
 import type { Timers } from '../transaction/timers.ts'
-import { addAbilities, retryAfter, unsupported } from './abilities.ts'
-import { Acceptance } from './acceptance.ts'
+import { unsupported } from './abilities.ts'
 import { Acknowledgements } from './acknowledgements.ts'
-import {
-  NOTHING,
-  type Content,
-  type EndedBy,
-  type Header,
-  type Out,
-  type Outcome,
-  type TimerName,
-} from './events.ts'
-import { contentOf, isSdp, payloadOf, put } from './headers.ts'
-import { Origin } from './origin.ts'
+import { Answers, type AnswersOwner } from './answers.ts'
+import { Descriptions } from './descriptions.ts'
+import { NOTHING, type Content, type Header, type Out, type Outcome, type TimerName } from './events.ts'
+import { contentOf, payloadOf } from './headers.ts'
 import { ReliableSender } from './reliable.ts'
 import { Requests, type RequestsOwner } from './requests.ts'
 import { credentialsOf, type Signer } from './signer.ts'
-import { SessionClock } from './session-clock.ts'
+import { refresh, SessionClock } from './session-clock.ts'
+import { SessionLife } from './session-life.ts'
 import { Ask, type SessionUser } from './session-user.ts'
 
 export interface SessionOptions {
@@ -42,68 +34,66 @@ export interface SessionOptions {
  *
  * Pure: inputs are calls, what is to be done goes to `out`, what the peer wants to `user`.
  */
-export class Session implements RequestsOwner {
+export class Session implements RequestsOwner, AnswersOwner {
   readonly id: number
   readonly dialog: Dialog
   readonly reliable: ReliableSender
-  readonly #o: SessionOptions
-  readonly #out: Out
+  readonly descriptions = new Descriptions()
   readonly #user: SessionUser
   readonly #requests: Requests
+  readonly #answers: Answers
   readonly #acks: Acknowledgements
   readonly #clock: SessionClock
-  readonly #origin = new Origin()
-  #state: 'early' | 'confirmed' | 'ending' | 'over' = 'early'
-  #asked: Ask | null = null
-  #unacked: Acceptance | null = null
-  /** Asked to hang up while a 2xx of ours waits for its ACK: no BYE before that (§15). */
-  #farewell: readonly Header[] | null = null
+  readonly #life: SessionLife
   #allows: ReadonlySet<string> | null = null
-  #localSdp: Content | null = null
   /** The peer's offer in a reliable provisional response has had its answer in our PRACK (RFC 3262 §5). */
   #answeredEarly = false
-  #told = false
 
   constructor(options: SessionOptions) {
-    const { id, dialog, out, timers } = options
-    this.#o = options
+    const { id, dialog, out, timers, caller, policy, signer, user } = options
+    const { descriptions } = this
     this.id = id
     this.dialog = dialog
-    this.#out = out
-    this.#user = options.user
-    this.reliable = new ReliableSender(this, out, timers, 1 + (dialog.callId.length % 1000))
-    this.#acks = new Acknowledgements(dialog, out, (content) => this.#origin.keep(content))
-    this.#clock = new SessionClock(this, out)
-    const { caller, policy, signer } = options
-    this.#requests = new Requests({
-      by: this,
-      dialog,
-      out,
-      caller,
-      policy,
-      signer,
-      acks: this.#acks,
-      clock: this.#clock,
-    })
+    this.#user = user
+    const reliable = new ReliableSender(this, out, timers, 1 + (dialog.callId.length % 1000))
+    const acks = new Acknowledgements(dialog, out, descriptions)
+    const clock = new SessionClock(this, out)
+    const shared = { by: this, dialog, out, descriptions, clock, policy, caller }
+    const requests = new Requests({ ...shared, signer, acks })
+    const answers = new Answers({ ...shared, timers, requests })
+    this.reliable = reliable
+    this.#acks = acks
+    this.#clock = clock
+    this.#requests = requests
+    this.#answers = answers
+    this.#life = new SessionLife(this, user, { reliable, clock, acks, requests, answers })
+  }
+
+  /** The first INVITE has no 2xx yet. */
+  get early(): boolean {
+    return this.#life.state === 'early'
   }
 
   get confirmed(): boolean {
-    return this.#state === 'confirmed'
+    return this.#life.state === 'confirmed'
   }
 
   /** Neither over nor on its way there. */
   get alive(): boolean {
-    return this.#state === 'early' || this.#state === 'confirmed'
+    return this.#life.alive
   }
 
   /** Nothing of it is left. */
   get over(): boolean {
-    return this.#state === 'over' && this.#requests.live === 0
+    return this.#life.over
   }
 
-  /** What a peer has told it can do; a peer that does not say may be able to. */
-  allows(method: string): boolean {
-    return this.#allows?.has(method) ?? true
+  /**
+   * What a peer has told it can do.
+   * @param unsaid of a peer that does not say: it may be able to
+   */
+  allows(method: string, unsaid = true): boolean {
+    return this.#allows?.has(method) ?? unsaid
   }
 
   /** What the peer says of itself, in any message of the dialog. */
@@ -118,7 +108,7 @@ export class Session implements RequestsOwner {
 
   /** We answer the INVITE that began it with a 2xx. */
   acceptFirst(ask: Ask, outcome: Outcome): void {
-    this.#state = 'confirmed'
+    this.#life.confirm()
     this.reliable.abandon()
     this.answer(ask, outcome)
   }
@@ -128,7 +118,7 @@ export class Session implements RequestsOwner {
    * @param invite the one that it answers
    */
   confirm(response: Response, offered: boolean, invite: Request): void {
-    this.#state = 'confirmed'
+    this.#life.confirm()
     this.dialog.confirm(response)
     this.hear(response)
     const offer = offered || this.#answeredEarly ? null : contentOf(response)
@@ -148,26 +138,9 @@ export class Session implements RequestsOwner {
     this.#acks.received(response.cseq.number)
   }
 
-  /** A session description that went to the peer, for refreshes that have to repeat it. */
-  described(content: Content | null): void {
-    if (isSdp(content)) this.#localSdp = content
-  }
-
-  /** What the peer was told last; null: nothing yet. */
-  get description(): Content | null {
-    return this.#localSdp
-  }
-
-  /** A description that is about to go to the peer, as it must be. */
-  describe(content: Content | null): Content | null {
-    return content === null ? null : this.#origin.keep(content)
-  }
-
   /** An early dialog that came to nothing. */
   abandon(): void {
-    if (this.#state !== 'early') return
-    this.reliable.abandon()
-    this.#finish()
+    this.#life.abandon()
   }
 
   // ── What the peer sends ─────────────────────────────────────────────────────────────────────────────────────────
@@ -175,72 +148,40 @@ export class Session implements RequestsOwner {
   /** A request with this dialog's identifiers, never ACK or CANCEL. */
   receive(request: Request, transaction: number): void {
     if (!this.alive) {
-      this.#reply(request, transaction, request.method === 'BYE' ? 200 : 481)
-      if (request.method === 'BYE' && this.#state === 'ending') this.#finish()
+      this.#answers.reply(request, transaction, request.method === 'BYE' ? 200 : 481)
+      if (request.method === 'BYE' && this.#life.state === 'ending') this.#life.finish()
       return
     }
-    if (!this.dialog.admits(request)) return this.#reply(request, transaction, 500)
+    if (!this.dialog.admits(request)) return this.#answers.reply(request, transaction, 500)
     const unknown = unsupported(request)
-    if (unknown !== null) return this.#reply(request, transaction, 420, [unknown])
+    if (unknown !== null) return this.#answers.reply(request, transaction, 420, [unknown])
     this.hear(request)
     switch (request.method) {
       case 'INVITE':
       case 'UPDATE':
-        return this.#offered(request, transaction)
+        return this.#offered(this.#answers.offered(request, transaction))
       case 'PRACK':
-        if (!this.reliable.pracked(request)) return this.#reply(request, transaction, 481)
-        return this.#user.onPrack(this, this.#ask(request, transaction))
+        if (!this.reliable.pracked(request)) return this.#answers.reply(request, transaction, 481)
+        return this.#user.onPrack(this, new Ask(request, transaction))
       case 'BYE':
-        return this.#bye(request, transaction)
+        this.#answers.reply(request, transaction, 200)
+        return this.#life.left(payloadOf(request).headers)
       case 'OPTIONS':
-        return this.#reply(request, transaction, 200)
+        return this.#answers.reply(request, transaction, 200)
       case 'REFER':
-        return this.#user.onRefer(this, this.#ask(request, transaction))
+        return this.#user.onRefer(this, new Ask(request, transaction))
       default:
-        return this.#user.onRequest(this, this.#ask(request, transaction))
+        return this.#user.onRequest(this, new Ask(request, transaction))
     }
   }
 
   /** The ACK of a 2xx of ours. */
   acked(ack: Request): void {
-    const waiting = this.#unacked
-    if (waiting === null || ack.cseq.number !== waiting.seq) return
-    this.#unacked = null
-    waiting.stop()
-    if (this.#farewell !== null) this.#sendBye(this.#farewell)
-    else this.#user.onAcked(this, contentOf(ack))
+    if (this.#answers.acked(ack) && !this.#life.part()) this.#user.onAcked(this, contentOf(ack))
   }
 
-  #offered(request: Request, transaction: number): void {
-    const least = tooSmall(request, this.#o.policy)
-    if (least !== null) return this.#reply(request, transaction, 422, [['Min-SE', String(least)]])
-    const content = contentOf(request)
-    const refresh = request.method === 'UPDATE' && content === null
-    if (refresh)
-      return this.answer(this.#ask(request, transaction), { status: 200, reason: null, ...NOTHING })
-    if (this.#asked !== null || (request.method === 'INVITE' && this.#state === 'early' && !this.#o.caller)) {
-      return this.#reply(request, transaction, 500, [retryAfter(request)])
-    }
-    if (this.#requests.modifying || this.#unacked?.offered) {
-      return this.#reply(request, transaction, 491)
-    }
-    if (request.method === 'INVITE') {
-      if (this.#state === 'early') return this.#reply(request, transaction, 491)
-      // Who sends another INVITE has the 2xx of the one before; its ACK was lost or is late.
-      this.#unacked?.stop()
-      this.#unacked = null
-    }
-    this.#asked = this.#ask(request, transaction)
-    this.#user.onOffer(this, this.#asked)
-  }
-
-  #bye(request: Request, transaction: number): void {
-    const { headers } = payloadOf(request)
-    this.#reply(request, transaction, 200)
-    if (this.#state === 'early') return this.#user.onHangup(this, 'peer', headers)
-    this.#state = 'ending'
-    this.#tell('peer', headers)
-    this.#finish()
+  #offered(ask: Ask | null): void {
+    if (ask !== null) this.#user.onOffer(this, ask)
   }
 
   // ── What we say ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -248,28 +189,8 @@ export class Session implements RequestsOwner {
   /** Answers a request of the peer's. */
   answer(ask: Ask, outcome: Outcome): void {
     if (ask.settled) return
-    ask.settled = true
-    if (this.#asked === ask) this.#asked = null
-    const { request, transaction, method } = ask
-    const { status } = outcome
-    const describes = status < 300 && (method === 'INVITE' || method === 'UPDATE' || method === 'PRACK')
-    const content = describes ? this.describe(outcome.content) : outcome.content
-    const response = this.#build(request, { ...outcome, content })
-    if (describes) this.described(content)
-    if (describes && method !== 'PRACK') {
-      this.dialog.refresh(request)
-      const timer = accept(request, this.#o.policy)
-      if (timer !== null) {
-        response.headers.append('Session-Expires', timer.header)
-        if (timer.require) response.headers.append('Require', 'timer')
-      }
-      this.#clock.start(timer?.negotiated ?? null)
-    }
-    if (method === 'INVITE' && status < 300) {
-      const offered = ask.content === null && content !== null
-      this.#unacked = new Acceptance(this, this.#out, this.#o.timers, { transaction, response, offered })
-    } else this.#out({ do: 'respond', transaction, response })
-    if (method === 'PRACK') this.reliable.release()
+    this.#answers.answer(ask, outcome)
+    if (ask.method === 'PRACK') this.reliable.release()
   }
 
   /**
@@ -286,14 +207,12 @@ export class Session implements RequestsOwner {
   ): void {
     if (!this.alive) return done({ status: 481, reason: null, ...NOTHING })
     const how = method === 'UPDATE' && this.confirmed && !this.allows('UPDATE') ? 'INVITE' : method
-    this.#requests.modify(how, this.describe(content), headers, done, own)
+    this.#requests.modify(how, content, headers, done, own)
   }
 
   /** The ACK of the peer's 2xx, with the answer when its 2xx was the offer. */
   ack(content: Content | null): void {
-    const said = this.describe(content)
-    this.described(said)
-    this.#acks.send(said)
+    this.#acks.send(content)
   }
 
   /** PRACK for the provisional response with this RSeq (RFC 3262 §4). */
@@ -304,8 +223,8 @@ export class Session implements RequestsOwner {
     headers: readonly Header[],
     done: (outcome: Outcome) => void,
   ): void {
-    const said = this.describe(content)
-    this.described(said)
+    const said = this.descriptions.describe(content)
+    this.descriptions.told(said)
     if (content !== null) this.#answeredEarly = true
     this.send('PRACK', said, [['RAck', `${rseq} ${inviteSeq} INVITE`], ...headers], done)
   }
@@ -323,53 +242,52 @@ export class Session implements RequestsOwner {
 
   /** Ends the session from our side. Nothing when it is over or on its way there. */
   hangup(headers: readonly Header[]): void {
-    if (this.#state === 'early') return this.abandon()
-    if (this.#state !== 'confirmed') return
-    this.#told = true
-    this.#leave(headers)
+    this.#life.hangup(headers)
   }
 
   // ── Transactions and timers ─────────────────────────────────────────────────────────────────────────────────────
 
   onResponse(ref: number, response: Response): void {
     this.#requests.onResponse(ref, response)
-    this.#settle()
+    this.#life.settle()
   }
 
   onFailed(ref: number, reason: 'timeout' | 'transport' | 'unroutable', status: number): void {
     this.#requests.onFailed(ref, reason, status)
-    this.#settle()
+    this.#life.settle()
   }
 
   onTransactionOver(ref: number): void {
     this.#requests.over(ref)
-    this.#settle()
+    this.#life.settle()
   }
 
   get engaged(): boolean {
-    return this.#asked !== null || this.#unacked?.offered === true
+    return this.#answers.engaged
   }
 
   byeOver(): void {
-    this.#finish()
+    this.#life.finish()
   }
 
   peerGone(status: number): void {
-    this.#die('error', [], status !== 481)
+    this.#life.die('error', [], status !== 481)
   }
 
   timerFired(timer: TimerName): void {
     switch (timer) {
       case 'repeat':
-        return this.#unacked?.repeat()
+        return this.#answers.repeat()
       case 'unacked':
-        return this.#neverAcked()
+        this.#answers.giveUp()
+        if (!this.#life.part()) this.#life.die('timeout', [['Reason', 'SIP;cause=408;text="No ACK"']])
+        return
       case 'reliable':
         return this.reliable.repeat()
       case 'refresh':
-        return this.#refresh()
+        return refresh(this)
       case 'expire':
-        return this.#die('timeout', [['Reason', 'SIP;cause=408;text="Session expired"']])
+        return this.#life.die('timeout', [['Reason', 'SIP;cause=408;text="Session expired"']])
       case 'glare':
         return this.#requests.again()
       case 'unpracked':
@@ -377,104 +295,5 @@ export class Session implements RequestsOwner {
         return this.#user.onHangup(this, 'timeout', [])
       case 'answer':
     }
-  }
-
-  /** RFC 4028 §10. What becomes of it is told by the `expire` timer, which its 2xx starts anew. */
-  #refresh(): void {
-    if (!this.confirmed) return
-    const update = this.allows('UPDATE') && this.#allows !== null
-    const content = update ? null : this.#localSdp
-    this.modify(
-      update ? 'UPDATE' : 'INVITE',
-      content,
-      [],
-      (outcome) => this.#refreshed(outcome, content),
-      true,
-    )
-  }
-
-  #refreshed(outcome: Outcome, content: Content | null): void {
-    // It was asked without a description, and has offered one: nothing has changed, but the ACK must say something.
-    if (outcome.status < 300 && content === null && outcome.content !== null) this.ack(this.#localSdp)
-  }
-
-  #neverAcked(): void {
-    this.#unacked?.stop()
-    this.#unacked = null
-    if (this.#farewell !== null) this.#sendBye(this.#farewell)
-    else this.#die('timeout', [['Reason', 'SIP;cause=408;text="No ACK"']])
-  }
-
-  /** Ends without anybody's asking for it. */
-  #die(by: EndedBy, headers: readonly Header[], bye = true): void {
-    if (this.#state !== 'confirmed') return
-    if (bye) this.#leave(headers)
-    else this.#state = 'ending'
-    this.#tell(by, headers)
-    if (!bye) this.#finish()
-  }
-
-  #leave(headers: readonly Header[]): void {
-    this.#state = 'ending'
-    this.#close()
-    if (this.#unacked !== null) this.#farewell = headers
-    else this.#sendBye(headers)
-  }
-
-  #sendBye(headers: readonly Header[]): void {
-    this.#farewell = null
-    this.#acks.flush()
-    this.#requests.send('BYE', null, headers, null)
-  }
-
-  /** The dialog is gone. */
-  #finish(): void {
-    if (this.#state === 'over') return
-    this.#state = 'over'
-    this.#unacked?.stop()
-    this.#unacked = null
-    this.#acks.flush()
-    this.#close()
-    this.#settle()
-  }
-
-  /** What is under way will not come to anything. */
-  #close(): void {
-    this.#clock.stop()
-    this.reliable.abandon()
-    const asked = this.#asked
-    if (asked !== null) this.answer(asked, { status: 487, reason: null, ...NOTHING })
-    this.#requests.close()
-  }
-
-  #tell(by: EndedBy, headers: readonly Header[]): void {
-    if (this.#told) return
-    this.#told = true
-    this.#user.onHangup(this, by, headers)
-  }
-
-  #settle(): void {
-    if (this.over) this.#user.onOver(this)
-  }
-
-  #ask(request: Request, transaction: number): Ask {
-    return new Ask(request, transaction, payloadOf(request))
-  }
-
-  #reply(request: Request, transaction: number, status: number, headers: readonly Header[] = []): void {
-    const response = this.#build(request, { status, reason: null, content: null, headers })
-    this.#out({ do: 'respond', transaction, response })
-  }
-
-  #build(request: Request, { status, reason, content, headers }: Outcome): Response {
-    const response = buildResponse(request, status, {
-      toTag: this.dialog.localTag,
-      ...(reason === null ? {} : { reason }),
-    })
-    if (status < 300 && (TARGET_REFRESH.has(request.method) || request.method === 'OPTIONS')) {
-      addAbilities(response.headers)
-    }
-    put(response, content, headers)
-    return response
   }
 }

@@ -2,6 +2,10 @@ import type { Bridge } from './bridge.ts'
 import type { Found } from './bridge-user.ts'
 import { type Content, NOTHING, type Outcome } from './events.ts'
 import { refusalFor } from './plan.ts'
+import { UacLeg } from './uac-leg.ts'
+
+/** The two are the first who talk in this call. */
+const FIRST = { pair: 0, from: 'callee', early: false } as const
 
 /**
  * The caller of `bridge` comes in the place of a party of another call (RFC 3891): whom that party talks to is put through to
@@ -15,12 +19,12 @@ export function takeOver(bridge: Bridge, found: Found, content: Content | null):
     pickUp(bridge, found, content)
     return
   }
-  const remaining = found.bridge.peerOf(found.session)
+  const remaining = found.bridge.parties.peerOf(found.session)
   if (remaining === null || !remaining.confirmed) {
     bridge.refuse(refusal(481))
     return
   }
-  const before = remaining.description
+  const before = remaining.descriptions.last
   const own = caller.branch('own')
   remaining.modify('INVITE', content, [], answered, true)
 
@@ -28,18 +32,18 @@ export function takeOver(bridge: Bridge, found: Found, content: Content | null):
     if (outcome.status >= 300) bridge.refuse(gone(outcome) ? refusal(481) : refusalFor(outcome))
     else {
       const what = content === null ? 'offer' : 'answer'
-      bridge.relay(what, remaining ?? own, own, outcome.content, (said, ok) => taken(outcome, said, ok), {
-        pair: 0,
-        from: 'callee',
-        early: false,
-      })
+      const then = (said: Content | null, ok: boolean): void => taken(outcome, said, ok)
+      bridge.talk.relay(what, remaining ?? own, own, outcome.content, then, FIRST)
     }
   }
 
   function taken(outcome: Outcome, said: Content | null, ok: boolean): void {
     if (remaining === null) return
     if (ok && bridge.state === 'calling') {
-      bridge.meet(remaining, found, { status: 200, reason: null, headers: outcome.headers, content: said })
+      const leg = bridge.adopt(found, remaining, 'us')
+      const callee = leg instanceof UacLeg ? leg : null
+      const told = { status: 200, reason: null, headers: outcome.headers, content: said }
+      bridge.answeredBy(callee, remaining, 'own', told)
       return
     }
     // The caller has given up, or its description cannot be had: the two who talked go on.
@@ -61,7 +65,7 @@ function pickUp(bridge: Bridge, { bridge: other, session }: Found, content: Cont
   else if (content === null || offer === null || media(content) !== media(offer)) bridge.refuse(refusal(488))
   else {
     const own = caller.branch('own')
-    other.relay(
+    other.talk.relay(
       'answer',
       own,
       session,
@@ -72,10 +76,12 @@ function pickUp(bridge: Bridge, { bridge: other, session }: Found, content: Cont
         else if (!other.rings(session)) bridge.refuse(refusal(481))
         else {
           bridge.answer({ status: 200, reason: null, headers: [], content: offer })
-          other.pickedUp(bridge, own, { status: 200, reason: null, headers: [], content: answer })
+          other.adopt({ bridge, session: own }, own, 'us')
+          const told = { status: 200, reason: null, headers: [], content: answer }
+          other.answeredBy(null, own, 'picked up', told)
         }
       },
-      { pair: 0, from: 'callee', early: false },
+      FIRST,
     )
   }
 }

@@ -315,7 +315,7 @@ export class UacLeg implements Actor, SessionUser {
       policy,
       signer,
     })
-    session.described(session.describe(this.#o.content))
+    session.descriptions.told(session.descriptions.describe(this.#o.content))
     this.#sessions.set(tag, session)
     return session
   }

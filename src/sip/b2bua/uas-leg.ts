@@ -5,7 +5,7 @@ import type { Request } from '../message/message.ts'
 import type { Timers } from '../transaction/timers.ts'
 import { addAbilities, unsupported } from './abilities.ts'
 import type { Content, EndedBy, Header, Out, Outcome, Progress } from './events.ts'
-import { contentOf, payloadOf, put } from './headers.ts'
+import { contentOf, put } from './headers.ts'
 import { Session } from './session.ts'
 import { Ask, type SessionUser } from './session-user.ts'
 
@@ -134,9 +134,9 @@ export class UasLeg implements SessionUser {
       ...(reason === null ? {} : { reason }),
     })
     addAbilities(response.headers)
-    const said = session.describe(content)
+    const said = session.descriptions.describe(content)
     put(response, said, headers)
-    session.described(said)
+    session.descriptions.told(said)
     if ((reliable && this.takesReliable) || requiresReliable(this.invite)) {
       session.reliable.send(this.#transaction, response)
       return 'reliably'
@@ -156,7 +156,7 @@ export class UasLeg implements SessionUser {
       for (const other of this.#sessions.values()) if (other !== session) other.abandon()
       this.#sessions.clear()
       this.#sessions.set(key, session)
-      session.acceptFirst(new Ask(this.invite, this.#transaction, payloadOf(this.invite)), outcome)
+      session.acceptFirst(new Ask(this.invite, this.#transaction), outcome)
     })
   }
 
