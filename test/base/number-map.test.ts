@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { NumberMap } from '../../src/base/number-map.ts'
+import { assertLikeMap } from './like-map.ts'
 
 describe('a map by number', () => {
   it('does what a Map does, whatever is put in and taken out', () => {
@@ -11,33 +12,7 @@ describe('a map by number', () => {
       fc.integer({ min: 0, max: 12 }).map((n) => n * 64),
       fc.maxSafeInteger().map(Math.abs),
     )
-    const steps = fc.array(
-      fc.oneof(
-        { weight: 5, arbitrary: fc.record({ do: fc.constant('set' as const), key, value: fc.integer() }) },
-        { weight: 4, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
-        { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const) }) },
-      ),
-      { maxLength: 300 },
-    )
-    fc.assert(
-      fc.property(steps, (walk) => {
-        const map = new NumberMap<number>()
-        const model = new Map<number, number>()
-        for (const step of walk) {
-          if (step.do === 'set') {
-            map.set(step.key, step.value)
-            model.set(step.key, step.value)
-          } else if (step.do === 'delete') assert.equal(map.delete(step.key), model.delete(step.key))
-          else {
-            map.clear()
-            model.clear()
-          }
-          assert.equal(map.size, model.size)
-          for (const [number, value] of model) assert.equal(map.get(number), value)
-        }
-        assert.deepEqual([...map.values()].toSorted(), [...model.values()].toSorted())
-      }),
-    )
+    assertLikeMap(key, () => new NumberMap<number>())
   })
 
   it('grows with what it holds and is as it was when that is gone, and tells what is there from what is not', () => {

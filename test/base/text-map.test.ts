@@ -2,38 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { TextMap } from '../../src/base/text-map.ts'
+import { assertLikeMap } from './like-map.ts'
 
 describe('a map by text', () => {
   it('does what a Map does, whatever is put in and taken out', () => {
     const key = fc.string({ maxLength: 3 })
-    const steps = fc.array(
-      fc.oneof(
-        fc.record({ do: fc.constant('set' as const), key, value: fc.integer() }),
-        fc.record({ do: fc.constant('delete' as const), key }),
-        fc.record({ do: fc.constant('clear' as const) }),
-      ),
-      { maxLength: 200 },
-    )
-    fc.assert(
-      fc.property(steps, fc.boolean(), (walk, crowded) => {
-        const map = crowded ? new TextMap<number>((text) => text.length) : new TextMap<number>()
-        const model = new Map<string, number>()
-        for (const step of walk) {
-          if (step.do === 'set') {
-            map.set(step.key, step.value)
-            model.set(step.key, step.value)
-          } else if (step.do === 'delete') assert.equal(map.delete(step.key), model.delete(step.key))
-          else {
-            map.clear()
-            model.clear()
-          }
-          assert.equal(map.size, model.size)
-        }
-        for (const [text, value] of model) assert.equal(map.get(text), value)
-        assert.equal(map.get('not there'), undefined)
-        assert.deepEqual([...map.values()].toSorted(), [...model.values()].toSorted())
-      }),
-    )
+    assertLikeMap(key, () => new TextMap<number>())
+    // As good as all of them share a number.
+    assertLikeMap(key, () => new TextMap<number>((text) => text.length))
   })
 
   it('stays itself when texts are chosen to share a number', () => {

@@ -179,6 +179,24 @@ describe('the script host', () => {
     assert.equal(submit(job(), 'in-dialog'), false)
   })
 
+  it('serves each peer on streams in its turn', () => {
+    const { host, worker, submit } = lab({ queueCapacity: 64, handlersPerWorker: 1 })
+    const from = (peer: string, callId: string): void => {
+      const given = job({ callId })
+      const remote = { host: peer, port: 40_000 }
+      assert.ok(submit({ ...given, path: { ...given.path, protocol: 'tcp', remote } }, 'initial', true))
+    }
+    for (let i = 0; i < 5; i++) from('192.0.2.66', `flood ${i}`)
+    from('192.0.2.1', 'phone')
+    const served: (string | undefined)[] = []
+    while (served.length < 6) {
+      host.flush()
+      served.push(worker.offers[0]?.callId)
+      worker.finish()
+    }
+    assert.deepEqual(served, ['flood 0', 'phone', 'flood 1', 'flood 2', 'flood 3', 'flood 4'])
+  })
+
   it('keeps an eighth of the others for datagrams, or for streams, and serves them in turns', () => {
     for (const pushy of [true, false]) {
       const { host, worker, outcomes, submit } = lab({ queueCapacity: 64, handlersPerWorker: 1 })

@@ -326,6 +326,18 @@ describe('connections', () => {
     assert.equal(lab.clock.pendingTimers, 0)
   })
 
+  it('take turns: one message is before the last of many that came first, and none is lost', async (t) => {
+    const lab = await transportLab(t)
+    const [flood, phone] = [await tcpPeer(t, lab.tcp), await tcpPeer(t, lab.tcp)]
+    await until('both to be accepted', () => lab.layer.connections.tcp === 2)
+    // Both lie in the kernel when the server looks next.
+    flood.send(options('SIP/2.0/TCP 127.0.0.1').repeat(300))
+    phone.send(options('SIP/2.0/TCP 127.0.0.1'))
+    await until('all of them', () => lab.got.length === 301)
+    const at = lab.got.findIndex(({ flow }) => flow.path.remote.port === phone.port)
+    assert.ok(at >= 0 && at < 150, `the ${at}th`)
+  })
+
   it('end when the layer is closed, and leave no timer behind', async (t) => {
     const lab = await transportLab(t)
     await tcpPeer(t, lab.tcp)
