@@ -1,5 +1,6 @@
 import type { Socket } from 'node:dgram'
 import type { Address } from '../base/address.ts'
+import type { Looks } from '../base/looks.ts'
 import type { Destination, NativeBurst, NativeReader, NativeUdp } from '../base/native-udp.ts'
 import {
   type DatagramListener,
@@ -19,13 +20,11 @@ const SEND_AT_ONCE = 64
 const SEND_BYTES = 4 * MAX_DATAGRAM
 
 /**
- * From this many datagrams within this many milliseconds on, the socket is looked at every `LOOK_MS` instead of the loop being
+ * From this many datagrams within this many milliseconds on, the socket is looked at regularly (`Looks`) instead of the loop being
  * woken by each datagram: what comes together is then read, handled, passed to the handlers and sent together.
  */
 const BUSY_COUNT = 10
 const BUSY_MS = 10
-/** A wake-up costs more than three messages. Longer would cost less still, but a phone would wait for it twice in each call. */
-const LOOK_MS = 2
 /** Below this many datagrams in so many looks, waiting for the next costs less than looking. */
 const CALM_COUNT = 25
 const CALM_LOOKS = 25
@@ -47,37 +46,43 @@ export class NativeEndpoint implements UdpEndpoint {
   readonly #udp: NativeUdp
   readonly #fd: number
   readonly #listener: DatagramListener
+  readonly #looks: Looks
   readonly #reader: NativeReader
   readonly #burst: NativeBurst
   /** To whom each datagram of the burst goes. */
   readonly #to: NativePeer[] = []
   readonly #hosts = new Map<number, string>()
-  /** Waits for datagrams; null while `#looks` runs. */
+  /** Waits for datagrams; null while it is looked for them. */
   #watcher: Socket | null = null
-  #looks: NodeJS.Timeout | null = null
   #count = 0
   /** While waiting: since when `#count` counts, ms; while looking: the looks it counts over. */
   #over = 0
   #flushing = false
   #closed = false
 
-  private constructor(udp: NativeUdp, fd: number, local: Address, listener: DatagramListener) {
+  private constructor(udp: NativeUdp, fd: number, local: Address, listener: DatagramListener, looks: Looks) {
     this.#udp = udp
     this.#fd = fd
     this.local = local
     this.#listener = listener
+    this.#looks = looks
     this.#reader = sharedReader ??= udp.reader(READ_AT_ONCE)
     this.#burst = udp.burst(SEND_AT_ONCE, SEND_BYTES)
   }
 
   /** Takes over a bound socket. */
-  static async open(udp: NativeUdp, fd: number, listener: DatagramListener): Promise<UdpEndpoint> {
+  static async open(
+    udp: NativeUdp,
+    fd: number,
+    listener: DatagramListener,
+    looks: Looks,
+  ): Promise<UdpEndpoint> {
     const local = udp.boundTo(fd)
     if (local === null) throw new Error('a bound socket without an address')
-    const endpoint = new NativeEndpoint(udp, fd, local, listener)
+    const endpoint = new NativeEndpoint(udp, fd, local, listener, looks)
     // Not before whoever opens it knows it.
     queueMicrotask(() => {
-      if (!endpoint.#wait()) endpoint.#look()
+      if (!endpoint.#wait()) endpoint.#startLooking()
     })
     return endpoint
   }
@@ -114,7 +119,7 @@ export class NativeEndpoint implements UdpEndpoint {
     if (this.#closed) return Promise.resolve()
     this.#flush()
     this.#closed = true
-    if (this.#looks !== null) clearTimeout(this.#looks)
+    this.#looks.leave(this.#look)
     const watcher = this.#watcher
     this.#watcher = null
     this.#udp.close(this.#fd)
@@ -142,8 +147,7 @@ export class NativeEndpoint implements UdpEndpoint {
     if (this.#closed || this.#watcher !== null) return true
     const fd = this.#udp.duplicate(this.#fd)
     if (fd === null) return false
-    if (this.#looks !== null) clearTimeout(this.#looks)
-    this.#looks = null
+    this.#looks.leave(this.#look)
     this.#count = 0
     const socket = udpSocket(4)
     this.#watcher = socket
@@ -155,7 +159,7 @@ export class NativeEndpoint implements UdpEndpoint {
       // It will never hear anything.
       this.#watcher = null
       socket.close()
-      this.#look()
+      this.#startLooking()
     })
     socket.on('message', (bytes, from) => {
       if (this.#closed) return
@@ -172,34 +176,31 @@ export class NativeEndpoint implements UdpEndpoint {
       if (this.#count >= BUSY_COUNT && this.#watcher === socket && socket.getSendQueueCount() === 0) {
         this.#watcher = null
         socket.close()
-        this.#look()
+        this.#startLooking()
       }
     })
     socket.bind({ fd, exclusive: true })
     return true
   }
 
-  /** Looks at the socket from now on. */
-  #look(): void {
-    if (this.#closed || this.#looks !== null) return
+  #startLooking(): void {
+    if (this.#closed) return
     this.#count = 0
     this.#over = 0
-    const look = (): void => {
-      if (this.#closed || this.#looks === null) return
-      const read = this.#read()
-      if (read > 0) this.#listener.onBatch?.()
-      this.#count += read
-      if (++this.#over >= CALM_LOOKS) {
-        // Without a descriptor to wait on, looking goes on: it needs none.
-        if (this.#count < CALM_COUNT && this.#wait()) return
-        this.#over = 0
-        this.#count = 0
-      }
-      // There may be more: as soon as everybody else has had a turn.
-      if (read >= READ_AT_ONCE * READS_A_TURN) setImmediate(look)
-      else this.#looks.refresh()
+    this.#looks.join(this.#look)
+  }
+
+  readonly #look = (): boolean => {
+    const read = this.#read()
+    if (read > 0) this.#listener.onBatch?.()
+    this.#count += read
+    if (++this.#over >= CALM_LOOKS) {
+      // Without a descriptor to wait on, looking goes on: it needs none.
+      if (this.#count < CALM_COUNT && this.#wait()) return false
+      this.#over = 0
+      this.#count = 0
     }
-    this.#looks = setTimeout(look, LOOK_MS)
+    return read >= READ_AT_ONCE * READS_A_TURN
   }
 
   /** Hands over what has come. Returns how many. */

@@ -3,14 +3,21 @@ import type { Clock } from '../base/clock.ts'
 import { Claims } from './claims.ts'
 import type { Attachment, Batch, HostMessage } from './conversation.ts'
 import type { ScriptHost } from './host.ts'
+import { MailboxReader } from './mailbox.ts'
 import { WorkerLink, type JobPort } from './worker-link.ts'
 
 /** The engine thread's ear for the control thread's messages about workers: puts their ports to use. */
 export function hostReceiver(host: ScriptHost, clock: Clock): (message: HostMessage) => void {
   const link = (worker: Attachment): WorkerLink => {
-    worker.port.on('message', (batch: Batch) => host.receive(worker.id, batch))
     const { id, generation, manifest, port, claims } = worker
-    return new WorkerLink(id, generation, manifest, jobPort(port), new Claims(claims), clock.now())
+    const mailbox = new MailboxReader(worker.mailbox)
+    port.on('message', (batch: Batch) => {
+      // What was left there before this was posted.
+      host.fetch(id)
+      mailbox.heard()
+      host.receive(id, batch)
+    })
+    return new WorkerLink(id, generation, manifest, jobPort(port, mailbox), new Claims(claims), clock.now())
   }
   return (message) => {
     switch (message.what) {
@@ -24,11 +31,14 @@ export function hostReceiver(host: ScriptHost, clock: Clock): (message: HostMess
   }
 }
 
-function jobPort(port: MessagePort): JobPort {
+function jobPort(port: MessagePort, mailbox: MailboxReader): JobPort {
   return {
     post: (batch) => port.postMessage(batch),
+    fetch: () => mailbox.fetch(),
+    comes: (comes) => mailbox.comes(comes),
     drain: () => {
-      const batches: Batch[] = []
+      const left = mailbox.fetch()
+      const batches = left === null ? [] : [left]
       for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port)) {
         batches.push(got.message as Batch)
       }

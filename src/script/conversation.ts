@@ -2,13 +2,15 @@ import type { MessagePort } from 'node:worker_threads'
 import type { MetricsWriter } from '../metrics/writer.ts'
 import type { LogLine } from '../spine/facts.ts'
 import type { AuthSettings } from './auth/settings.ts'
+import type { MailboxShared } from './mailbox.ts'
 
 /**
  * What the three threads say to each other about scripts.
  *
  *   control ── Attachment, gone ──▶ engine          (ScriptHost.receive)
  *   engine  ── need, release, kill ──▶ control   (HostControlPort)
- *   engine  ◀── batches ──▶ worker                  (a MessagePort of their own: a job never passes the control thread)
+ *   engine  ◀── batches ──▶ worker                  (a MessagePort of their own: a job never passes the control thread;
+ *                                                    towards a busy engine a `mailbox` in shared memory)
  *   worker  ── loaded, log, metrics ──▶ control     (parentPort)
  *
  * A batch is one flat array of strings and numbers for everything of one tick: cloning it costs a tenth of what
@@ -52,7 +54,7 @@ export const RESPONDED: ReadonlySet<RunKind> = new Set(['reply', 'failure', 'ear
  */
 export const ToWorker = { job: 1, answer: 2, ping: 3, result: 4, refused: 5 } as const
 /**
- * worker → engine. DONE: id, handler, decision; FAILED: id, handler, reason, what, where; PARKED: id; ASK: question, uri;
+ * worker → engine. DONE: id, handler, ms it took, decision; FAILED: id, handler, ms it took, reason, what, where; PARKED: id; ASK: question, uri;
  * STRAY: what, where; CALL: question, service, count, items; TELL: service, count, items.
  */
 export const ToHost = { done: 1, failed: 2, parked: 3, ask: 4, stray: 5, call: 6, tell: 7 } as const
@@ -148,6 +150,7 @@ export interface Attachment {
   readonly port: MessagePort
   /** See `Claims`. */
   readonly claims: SharedArrayBuffer
+  readonly mailbox: MailboxShared
   readonly manifest: Manifest
 }
 
@@ -197,6 +200,7 @@ export interface WorkerStart {
   readonly generation: number
   readonly port: MessagePort
   readonly claims: SharedArrayBuffer
+  readonly mailbox: MailboxShared
   readonly metrics: unknown
   /** URL of a module that is a `ThreadSetup`; null: none. */
   readonly setup: string | null

@@ -9,6 +9,7 @@ import type {
   WorkerMessage,
   WorkerStart,
 } from './conversation.ts'
+import { createMailbox, type MailboxShared } from './mailbox.ts'
 
 export interface HandlerWorkerOptions {
   readonly id: number
@@ -49,6 +50,7 @@ export class HandlerWorker {
   readonly #options: HandlerWorkerOptions
   readonly #worker: Worker
   readonly #claims: Claims
+  readonly #mailbox: MailboxShared = createMailbox()
   readonly #port: MessagePort
   #settle: (loaded: Loaded) => void = () => {}
   #why: string | null = null
@@ -71,6 +73,7 @@ export class HandlerWorker {
       metrics,
       port: port2,
       claims: this.#claims.buffer,
+      mailbox: this.#mailbox,
       setup,
       settings,
     }
@@ -98,7 +101,8 @@ export class HandlerWorker {
   /** What the engine needs to use this worker; its port must be transferred with it. */
   attachment(manifest: Manifest): Attachment {
     const { id, generation } = this
-    return { id, generation, manifest, port: this.#port, claims: this.#claims.buffer }
+    const claims = this.#claims.buffer
+    return { id, generation, manifest, port: this.#port, claims, mailbox: this.#mailbox }
   }
 
   get port(): MessagePort {

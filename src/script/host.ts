@@ -75,6 +75,8 @@ export class ScriptHost implements Router {
   /** A flush that is to come. */
   #flushing: Timer | null = null
   #flushedAt = -Infinity
+  /** `fetch` is called regularly. */
+  #comes = false
   #closed = false
 
   constructor(options: HostOptions) {
@@ -185,8 +187,25 @@ export class ScriptHost implements Router {
     this.#flushNow()
   }
 
+  /** Fetches what workers have left, or one of them: what they posted later may be read then. */
+  fetch(id?: number): void {
+    for (const link of this.#pool.links) {
+      if (id !== undefined && link.id !== id) continue
+      const batch = link.port.fetch()
+      if (batch !== null) this.receive(link.id, batch)
+    }
+  }
+
+  /** Says whether `fetch` is called regularly from now on. When not, it is called once more. */
+  comes(comes: boolean): void {
+    this.#comes = comes
+    for (const link of this.#pool.links) link.port.comes(comes)
+    if (!comes) this.fetch()
+  }
+
   /** Adds a worker that has loaded. One of a generation that no longer serves is let go at once. */
   attach(link: WorkerLink): void {
+    link.port.comes(this.#comes)
     this.#pool.attach(link)
     this.#scheduleFlush()
   }
@@ -194,6 +213,7 @@ export class ScriptHost implements Router {
   /** From now on these workers serve. Those before finish what they have begun and are let go. */
   switchGeneration(generation: number, links: readonly WorkerLink[]): void {
     this.#manifest = links[0]?.manifest ?? this.#manifest
+    for (const link of links) link.port.comes(this.#comes)
     this.#pool.switchTo(generation, links)
     this.#timers.start(this.#manifest.timers)
     this.#watch.start()

@@ -29,12 +29,15 @@ export class RunEndings {
     this.#spine.scriptFailed.publish({ handler, reason, where, what, callId: run?.callId ?? null })
   }
 
-  /** The run is over: the next of its call is ready, and who asked is told. */
-  settle(run: Run, outcome: Outcome): void {
+  /**
+   * The run is over: the next of its call is ready, and who asked is told.
+   * @param tookMs as its worker says; without it, since it was offered
+   */
+  settle(run: Run, outcome: Outcome, tookMs?: number): void {
     this.#queue.settled(run)
-    const now = this.#clock.now()
     const waitMs = run.offeredAt - run.since
-    this.#spine.scriptJobDone.publish({ handler: LABELS[run.kind], waitMs, runMs: now - run.offeredAt })
+    const runMs = tookMs ?? this.#clock.now() - run.offeredAt
+    this.#spine.scriptJobDone.publish({ handler: LABELS[run.kind], waitMs, runMs })
     try {
       run.done(outcome)
     } catch (error) {

@@ -130,6 +130,8 @@ export class Runtime {
 
   #start(offer: Offer): { over: boolean } {
     const state = { over: false }
+    const startedAt = performance.now()
+    const took = (): number => performance.now() - startedAt
     const end = (write: () => void): void => {
       state.over = true
       write()
@@ -142,9 +144,9 @@ export class Runtime {
       this.#claims.enter(offer.id, handler)
     }
     this.#decide(offer, enter).then(
-      (made) => end(() => this.#tell(offer.id, current, made)),
+      (made) => end(() => this.#tell(offer.id, current, took(), made)),
       (error: unknown) =>
-        end(() => this.#refuse(offer.id, current, 'exception', describe(error), placeOf(error))),
+        end(() => this.#refuse(offer.id, current, took(), 'exception', describe(error), placeOf(error))),
     )
     return state
   }
@@ -162,23 +164,24 @@ export class Runtime {
     return runHandlers(offer, offer.request, enter)
   }
 
-  #tell(id: number, handler: number, made: Decision | Refusal): void {
+  #tell(id: number, handler: number, tookMs: number, made: Decision | Refusal): void {
     if ('refused' in made) {
-      this.#refuse(id, handler, made.refused, made.what, null)
+      this.#refuse(id, handler, tookMs, made.refused, made.what, null)
       return
     }
-    this.#out.push(ToHost.done, id, handler)
+    this.#out.push(ToHost.done, id, handler, tookMs)
     codec.writeDecision(this.#out, made)
   }
 
   #refuse(
     id: number,
     handler: number,
+    tookMs: number,
     reason: ScriptFailureReason,
     what: string,
     where: string | null,
   ): void {
-    this.#out.push(ToHost.failed, id, handler, reason, what, where)
+    this.#out.push(ToHost.failed, id, handler, tookMs, reason, what, where)
   }
 
   #scheduleFlush(): void {

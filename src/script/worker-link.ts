@@ -17,7 +17,11 @@ import type { Run } from './run.ts'
 /** The engine's end of the port to one worker. */
 export interface JobPort {
   post(batch: Batch): void
-  /** Takes what has already arrived and was not read yet. */
+  /** Takes what the worker has left to be fetched; null: nothing. */
+  fetch(): Batch | null
+  /** Says whether the engine comes to fetch, or has to be woken. */
+  comes(comes: boolean): void
+  /** Takes what has already arrived, in either way, and was not read yet. */
   drain(): Batch[]
   close(): void
 }

@@ -39,14 +39,16 @@ export class WorkerReports {
     if (what === ToHost.done) {
       const id = reader.number()
       reader.number()
+      const tookMs = reader.number()
       const decision = readDecision(reader)
-      this.#answered(link, id, { ok: true, decision }, null, null)
+      this.#answered(link, id, { ok: true, decision }, tookMs, null, null)
     } else if (what === ToHost.failed) {
       const id = reader.number()
       const handler = link.manifest.handlers[reader.number()] ?? null
+      const tookMs = reader.number()
       const reason = reader.string() as ScriptFailureReason
       const what = reader.string()
-      this.#answered(link, id, { ok: false, reason, what }, handler, reader.text())
+      this.#answered(link, id, { ok: false, reason, what }, tookMs, handler, reader.text())
     } else if (what === ToHost.parked) {
       const run = link.runs.get(reader.number())
       if (run === undefined || run.parked) return
@@ -69,6 +71,7 @@ export class WorkerReports {
     link: WorkerLink,
     id: number,
     outcome: Outcome,
+    tookMs: number,
     handler: HandlerInfo | null,
     where: string | null,
   ) {
@@ -90,6 +93,6 @@ export class WorkerReports {
         run,
       )
     }
-    this.#endings.settle(run, outcome)
+    this.#endings.settle(run, outcome, tookMs)
   }
 }

@@ -9,6 +9,7 @@ import { connect } from './api/services.ts'
 import { Claims } from './claims.ts'
 import type { Batch, ThreadSetup, WorkerMessage, WorkerStart } from './conversation.ts'
 import { hookScriptImports, scriptUrl } from './loader.ts'
+import { MailboxWriter } from './mailbox.ts'
 import { Runtime } from './runtime.ts'
 import { describe, placeOf, setScript } from './where.ts'
 
@@ -18,7 +19,8 @@ const control = parentPort
 if (control === null) throw new Error('worker.ts runs in a worker thread')
 const tell = (message: WorkerMessage): void => control.postMessage(message)
 
-const runtime = new Runtime(new Claims(start.claims), (batch) => start.port.postMessage(batch))
+const mailbox = new MailboxWriter(start.mailbox, (batch) => start.port.postMessage(batch))
+const runtime = new Runtime(new Claims(start.claims), (batch) => mailbox.send(batch))
 const files = hookScriptImports()
 setScript(start.script)
 const writer = new MetricsWriter({

@@ -1,6 +1,7 @@
 import type { Address, Path } from '../base/address.ts'
 import { ByteRingWriter } from '../base/byte-ring.ts'
 import type { Clock } from '../base/clock.ts'
+import { Looks } from '../base/looks.ts'
 import { sourceOf } from '../base/network.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import { MediaEngine } from '../media/media-engine.ts'
@@ -74,6 +75,7 @@ export class Engine {
   readonly #dialogs: ProxyDialogs
   readonly #b2bua: B2buaCore
   #draining = false
+  readonly #looks = new Looks()
   readonly #calls: CallTracker
   readonly #outgoing: Outgoing
   readonly #media: MediaEngine | null
@@ -109,6 +111,7 @@ export class Engine {
       limits: start.limits,
       gate: this.#guard,
       tls: start.tls,
+      looks: this.#looks,
       onMessage: (message, flow) => this.#transactions.onMessage(message, flow),
       onBatch: () => this.host.postWaiting(),
       onFlowClosed: (flow, error) => {
@@ -176,6 +179,11 @@ export class Engine {
       limits: start.script,
       control: world.pool,
       batchMs: 1,
+    })
+    this.#looks.accompany({
+      begin: () => this.host.comes(true),
+      fetch: () => this.host.fetch(),
+      end: () => this.host.comes(false),
     })
     this.#calls = new CallTracker({ clock, identifiers, spine })
     this.#dialogs = new ProxyDialogs({ clock })
@@ -292,7 +300,7 @@ export class Engine {
       }
     }
     this.#outgoing.startProbes()
-    if (this.#media !== null) await openMediaSockets(this.#media)
+    if (this.#media !== null) await openMediaSockets(this.#media, this.#looks)
     return addresses
   }
 

@@ -1,8 +1,9 @@
+import type { Looks } from '../base/looks.ts'
 import type { MediaEngine } from '../media/media-engine.ts'
 import { openUdp, type Peer } from '../net/udp.ts'
 
 /** One UDP socket for each address family that instances have. Then their health is asked for the first time. */
-export async function openMediaSockets(engine: MediaEngine): Promise<void> {
+export async function openMediaSockets(engine: MediaEngine, looks: Looks): Promise<void> {
   const families = new Set(engine.instances.map(({ address }) => (address.host.includes(':') ? 6 : 4)))
   for (const family of families) {
     const { client } = engine
@@ -13,6 +14,7 @@ export async function openMediaSockets(engine: MediaEngine): Promise<void> {
         // What could not be sent has no answer: the command runs into its time limit, and that is counted.
         onError: () => undefined,
       },
+      looks,
     )
     const peers = new Map<string, Peer>()
     client.use(family, {

@@ -209,7 +209,7 @@ export interface ScriptJobDone {
   readonly handler: string
   /** Milliseconds in the queue before a worker took it. */
   readonly waitMs: number
-  /** Milliseconds from dispatch to verdict. */
+  /** Milliseconds from its start in a worker to the verdict. */
   readonly runMs: number
 }
 

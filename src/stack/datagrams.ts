@@ -1,4 +1,5 @@
 import type { Address } from '../base/address.ts'
+import type { Looks } from '../base/looks.ts'
 import { answerStun } from '../net/stun.ts'
 import { openUdp, type UdpEndpoint } from '../net/udp.ts'
 import { DatagramFlow, type FlowContext } from './flows.ts'
@@ -12,6 +13,7 @@ const FLOWS_REMEMBERED = 4_096
 export class Datagrams {
   readonly #context: FlowContext
   readonly #intake: Intake
+  readonly #looks: Looks
   readonly #onBatch: () => void
   readonly #onError: (error: Error) => void
   readonly #endpoints: UdpEndpoint[] = []
@@ -20,9 +22,16 @@ export class Datagrams {
   #flowCount = 0
 
   /** @param onBatch called when what had come together has been handled */
-  constructor(context: FlowContext, intake: Intake, onBatch: () => void, onError: (error: Error) => void) {
+  constructor(
+    context: FlowContext,
+    intake: Intake,
+    looks: Looks,
+    onBatch: () => void,
+    onError: (error: Error) => void,
+  ) {
     this.#context = context
     this.#intake = intake
+    this.#looks = looks
     this.#onBatch = onBatch
     this.#onError = onError
   }
@@ -30,13 +39,14 @@ export class Datagrams {
   /** Binds; rejects when the address cannot be had. */
   async listen(address: Address): Promise<Address> {
     let bound: UdpEndpoint | null = null
-    const opened = openUdp(address, {
-      onDatagram: (bytes, host, port) => {
+    const listener = {
+      onDatagram: (bytes: Buffer, host: string, port: number) => {
         if (bound !== null) this.#onDatagram(bytes, host, port, bound)
       },
       onBatch: this.#onBatch,
       onError: this.#onError,
-    })
+    }
+    const opened = openUdp(address, listener, this.#looks)
     // Before the first datagram, which may come in the same tick.
     void opened.then((endpoint) => (bound = endpoint)).catch(() => undefined)
     const endpoint = await opened

@@ -1,6 +1,7 @@
 import type { Address, Path, Protocol } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
+import { Looks } from '../base/looks.ts'
 import type { HopTarget, NextHops } from '../base/next-hop.ts'
 import type { StreamProtocol } from '../net/accept.ts'
 import type { TlsMaterial } from '../net/tls.ts'
@@ -41,6 +42,8 @@ export interface TransportLayerOptions {
   /** Every whole, valid message, requests with their top Via stamped (§18.2.1, RFC 3581 §4). */
   readonly onMessage: (message: Message, flow: Flow) => void
   readonly onFlowClosed: (flow: Flow, error: string | null) => void
+  /** Of the thread, for datagrams when they are many. Without them, the layer's own. */
+  readonly looks?: Looks
   /** Datagrams that had come together have all been passed to `onMessage`. */
   readonly onBatch?: () => void
 }
@@ -76,8 +79,12 @@ export class TransportLayer implements TransportPort {
       onRefused: (protocol, reason) => spine.dropped.publish({ protocol, reason }),
       onHandshakeFailed: (protocol, why, source) => this.#handshakeFailed('debug', protocol, why, source),
     })
-    this.#datagrams = new Datagrams(options, intake, options.onBatch ?? (() => undefined), (error) =>
-      this.#log('error', `udp: ${error.message}`),
+    this.#datagrams = new Datagrams(
+      options,
+      intake,
+      options.looks ?? new Looks(),
+      options.onBatch ?? (() => undefined),
+      (error) => this.#log('error', `udp: ${error.message}`),
     )
     this.#connections = new Connections({
       clock,

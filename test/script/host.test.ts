@@ -43,7 +43,13 @@ class FakeWorker {
   }
 
   link(generation: number, clock: FakeClock): WorkerLink {
-    const port = { post: (batch: Batch) => this.#hear(batch), drain: () => [], close: () => {} }
+    const port = {
+      post: (batch: Batch) => this.#hear(batch),
+      fetch: () => null,
+      comes: () => {},
+      drain: () => [],
+      close: () => {},
+    }
     return new WorkerLink(this.id, generation, MANIFEST, port, this.claims, clock.now())
   }
 
@@ -62,7 +68,7 @@ class FakeWorker {
     if (this.claims.state(offer.slot, offer.id) !== 'claimed') return false
     this.claims.finish(offer.slot, offer.id)
     this.claims.leave()
-    const batch: Batch = [ToHost.done, offer.id, 0]
+    const batch: Batch = [ToHost.done, offer.id, 0, 3]
     const verdict = { do: 'relay', target: null } as const
     writeDecision(batch, { verdict, edits: [], recordRoute: false, cdr: null, authUser: null })
     this.#host.receive(this.id, batch)

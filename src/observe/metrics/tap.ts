@@ -222,7 +222,7 @@ function tapLegs(spine: Spine, writer: MetricsWriter): void {
 function tapScript(spine: Spine, writer: MetricsWriter): void {
   const seconds = writer.histogram(
     'siphon_script_handler_seconds',
-    'Dispatch of a job to its verdict, by handler',
+    'What a job took from its start in a worker to its verdict, by handler',
     {
       labels: ['handler'],
       buckets: HANDLER_BUCKETS,
