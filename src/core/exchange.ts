@@ -1,3 +1,4 @@
+import { standalone } from '../sip/message/own-text.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import type { Linked, LinkedSet } from '../base/linked-set.ts'
 import { huskOf } from '../sip/message/husk.ts'
@@ -186,7 +187,7 @@ export class Exchange implements Linked<Exchange> {
     const tag = response.toTag ?? ''
     // A repetition must not revive a dialog that has ended meanwhile.
     if (this.recordRoute && !this.#answeredTags.includes(tag)) {
-      this.#answeredTags = [...this.#answeredTags, tag]
+      this.#answeredTags = [...this.#answeredTags, standalone(tag)]
       this.#o.dialogs.confirm(response, call)
     }
     if (!first) return

@@ -1,3 +1,4 @@
+import { standalone } from '../sip/message/own-text.ts'
 import type { Response } from '../sip/message/message.ts'
 import type { ServerTransaction } from '../stack/transaction-layer.ts'
 import type { CallTracker } from './calls.ts'
@@ -35,7 +36,7 @@ export class LateAnswers {
     const tag = response.toTag ?? ''
     // A repetition must not revive a dialog that has ended meanwhile.
     if (recordRoute && !this.#tags.includes(tag)) {
-      this.#tags = [...this.#tags, tag]
+      this.#tags = [...this.#tags, standalone(tag)]
       dialogs.confirm(response, (callId === null ? undefined : calls?.find(callId)) ?? null)
     }
     transaction.respond(response)

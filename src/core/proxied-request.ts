@@ -42,6 +42,8 @@ interface Alternate {
   readonly contact: string
 }
 
+const NONE: readonly Alternate[] = []
+
 class Branch implements ClientUser {
   readonly index: number
   uri: string | null
@@ -52,7 +54,7 @@ class Branch implements ClientUser {
   /** The registered contact that `uri` is. */
   contact: string | null
   /** Tried one after another when the flow before has failed, never beside it. */
-  alternates: readonly Alternate[] = []
+  alternates = NONE
   /** Its share of Max-Breadth. */
   readonly breadth: number
   transaction: ClientTransaction | null = null
@@ -78,6 +80,14 @@ class Branch implements ClientUser {
     this.contact = contact
     this.nextHop = nextHop
     this.listener = listener
+  }
+
+  /** Only repetitions come from now on. Where it went is forgotten: a piece of a message keeps the whole message in memory. */
+  leaveTo(listener: Listener): void {
+    this.listener = listener
+    this.uri = null
+    this.contact = null
+    this.alternates = NONE
   }
 
   onResponse(response: Response): void {
@@ -272,7 +282,7 @@ export class ProxiedRequest implements Branches, Listener {
     this.#original = request
     if (this.#branches.some(({ index }) => this.#context.pending(index))) return
     const late = this.#exchange.lateAnswers()
-    for (const branch of this.#branches) branch.listener = late
+    for (const branch of this.#branches) branch.leaveTo(late)
   }
 
   #launch(branch: Branch): void {

@@ -1,21 +1,18 @@
 import type { Clock, Timer } from '../base/clock.ts'
 
-interface Waiting<T> {
-  readonly item: T
-  /** Monotonic milliseconds. */
-  readonly due: number
-}
-
 /**
  * Items that wait for one and the same time: first in, first out under one timer.
  * A transaction that only lingers (timers D, I, J, K, L, M) is one of tens of thousands; a timer for each would cost more
  * than the transaction itself.
  */
-export class LingerQueue<T> {
+export class LingerQueue<T extends object | string> {
   readonly #clock: Clock
   readonly #ms: number
   readonly #fire: (item: T) => boolean
-  #waiting: (Waiting<T> | undefined)[] = []
+  // Two lists instead of one of pairs: a pair and the number in it would be 48 bytes for each that waits.
+  #waiting: (T | undefined)[] = []
+  /** When each of them is due, monotonic milliseconds. */
+  #due: number[] = []
   #head = 0
   /** Of those waiting, how many somebody still waits for. */
   #wanted = 0
@@ -33,7 +30,8 @@ export class LingerQueue<T> {
 
   add(item: T): void {
     this.#wanted++
-    this.#waiting.push({ item, due: this.#clock.now() + this.#ms })
+    this.#waiting.push(item)
+    this.#due.push(this.#clock.now() + this.#ms)
     this.#timer ??= this.#start(this.#ms)
   }
 
@@ -46,8 +44,7 @@ export class LingerQueue<T> {
   clear(): void {
     this.#timer?.cancel()
     this.#timer = null
-    this.#waiting = []
-    this.#head = 0
+    this.#empty()
     this.#wanted = 0
   }
 
@@ -61,28 +58,35 @@ export class LingerQueue<T> {
   #run(): void {
     const now = this.#clock.now()
     for (;;) {
-      const next = this.#waiting[this.#head]
-      if (next === undefined) {
-        this.#waiting = []
-        this.#head = 0
+      const item = this.#waiting[this.#head]
+      if (item === undefined) {
+        this.#empty()
         return
       }
-      if (next.due > now) {
+      const due = this.#due[this.#head] ?? 0
+      if (due > now) {
         this.#compact()
         // Those that fall due within the next milliseconds go together.
-        this.#timer ??= this.#start(Math.max(next.due - now, GRAIN_MS))
+        this.#timer ??= this.#start(Math.max(due - now, GRAIN_MS))
         return
       }
       this.#waiting[this.#head++] = undefined
-      if (this.#fire(next.item)) this.#wanted--
+      if (this.#fire(item)) this.#wanted--
     }
   }
 
   #compact(): void {
     if (this.#head > 1024 && this.#head * 2 > this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#head)
+      this.#due = this.#due.slice(this.#head)
       this.#head = 0
     }
+  }
+
+  #empty(): void {
+    this.#waiting = []
+    this.#due = []
+    this.#head = 0
   }
 }
 

@@ -9,16 +9,20 @@ import type { Flow, Target } from './transport.ts'
 /** The CANCEL's own transaction has nobody to answer to: what matters is what the INVITE gets (§9.1). */
 const NOBODY: ClientUser = { onResponse: () => {}, onEnd: () => {} }
 
+const NO_HEADERS: readonly (readonly [name: string, value: string])[] = []
+/** Of a transaction that has its final response: what it still sends goes where the request went. */
+const REACHED: Target = { protocol: 'udp', host: '', port: 0 }
+
 /** A client transaction with its timers, its flow and its user. */
 export class LiveClient extends LiveTransaction<ClientEffect> implements ClientTransaction {
   request: Request
   readonly branch: string
   flow: Flow | null = null
-  readonly #target: Target
+  #target: Target
   readonly #user: ClientUser
   readonly #machine: InviteClientTransaction | NonInviteClientTransaction
   #reaching = false
-  #cancelHeaders: readonly (readonly [name: string, value: string])[] = []
+  #cancelHeaders = NO_HEADERS
 
   constructor(stage: Stage, request: Request, branch: string, target: Target, user: ClientUser) {
     super(stage)
@@ -61,6 +65,9 @@ export class LiveClient extends LiveTransaction<ClientEffect> implements ClientT
     this.stage.step(this, () => this.#machine.receive(response))
     // Nothing is made of it after a final response: let go of what would be held for 32 s.
     this.request = this.#machine.request
+    if (this.flow === null || this.pending) return
+    this.#target = REACHED
+    this.#cancelHeaders = NO_HEADERS
   }
 
   /** The flow is gone or there is none. */

@@ -1,3 +1,4 @@
+import { flat } from '../message/own-text.ts'
 import { buildResponse } from '../message/build.ts'
 import { parseMessage } from '../message/parse.ts'
 import { serialize } from '../message/serialize.ts'
@@ -115,10 +116,4 @@ export class NonInviteServerTransaction {
     }
     return NOTHING
   }
-}
-
-/** A text put together of slices keeps every message they were cut from; asking for a character makes it one of its own. */
-function flat(text: string): string {
-  text.charCodeAt(text.length - 1)
-  return text
 }
