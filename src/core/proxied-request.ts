@@ -1,4 +1,3 @@
-import type { Timer } from '../base/clock.ts'
 import type { Request, Response } from '../sip/message/message.ts'
 import {
   aggregateChallenges,
@@ -8,7 +7,7 @@ import {
 } from '../sip/proxy/best-response.ts'
 import { type ContextEffect, type MovesOn, ResponseContext } from '../sip/proxy/response-context.ts'
 import { breadthOf, shareBreadth } from '../sip/proxy/max-breadth.ts'
-import type { ClientTransaction, ClientUser } from '../stack/transaction-layer.ts'
+import { Branch, type BranchListener } from './branch.ts'
 import { BranchWatch, rerouteCause } from './branch-watch.ts'
 import { causeOf } from './call-result.ts'
 import { replyOptions } from './decide.ts'
@@ -23,11 +22,6 @@ const MAX_RETARGETS = 8
 
 type Forwarding = Extract<Verdict, { do: 'relay' | 'fork' }>
 
-/** Who hears what comes on a branch. A null response: the transaction ended for want of one. */
-interface Listener {
-  arrived(branch: Branch, response: Response | null, failure: LocalFailure): void
-}
-
 /** What came from a branch's client transaction and waits its turn. */
 interface Arrival {
   readonly branch: Branch
@@ -36,72 +30,8 @@ interface Arrival {
   readonly failure: LocalFailure
 }
 
-/** Another flow to the same device (RFC 5626 §7). */
-interface Alternate {
-  readonly uri: string
-  readonly contact: string
-}
-
-const NONE: readonly Alternate[] = []
-
-class Branch implements ClientUser {
-  readonly index: number
-  uri: string | null
-  readonly nextHop: string | null
-  /** The destination of a gateway group that it goes to. */
-  readonly gateway: string | null
-  watch: BranchWatch | null = null
-  /** The registered contact that `uri` is. */
-  contact: string | null
-  /** Tried one after another when the flow before has failed, never beside it. */
-  alternates = NONE
-  /** Its share of Max-Breadth. */
-  readonly breadth: number
-  transaction: ClientTransaction | null = null
-  timerC: Timer | null = null
-  /** Its 2xx as the script left it, to be repeated without asking again. */
-  answer: Response | null = null
-  /** The request it belongs to; after the answer, what waits for repetitions. */
-  listener: Listener
-
-  constructor(
-    index: number,
-    uri: string | null,
-    contact: string | null,
-    nextHop: string | null,
-    gateway: string | null,
-    breadth: number,
-    listener: Listener,
-  ) {
-    this.index = index
-    this.gateway = gateway
-    this.breadth = breadth
-    this.uri = uri
-    this.contact = contact
-    this.nextHop = nextHop
-    this.listener = listener
-  }
-
-  /** Only repetitions come from now on. Where it went is forgotten: a piece of a message keeps the whole message in memory. */
-  leaveTo(listener: Listener): void {
-    this.listener = listener
-    this.uri = null
-    this.contact = null
-    this.alternates = NONE
-  }
-
-  onResponse(response: Response): void {
-    this.listener.arrived(this, response, 'timeout')
-  }
-
-  onEnd(reason: 'normal' | 'timeout' | 'transport'): void {
-    // A normal end follows a final response, which has been heard already.
-    if (reason !== 'normal') this.listener.arrived(this, null, reason)
-  }
-}
-
 /** A request on its way to one target or several: performs what its response context says, and asks the script. */
-export class ProxiedRequest implements Branches, Listener {
+export class ProxiedRequest implements Branches, BranchListener {
   readonly #core: ProxyCore
   readonly #exchange: Exchange
   readonly #context: ResponseContext

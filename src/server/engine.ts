@@ -8,7 +8,7 @@ import { MediaEngine } from '../media/media-engine.ts'
 import { asRegistered } from '../core/connection-only.ts'
 import { B2buaCore } from '../core/b2bua/b2bua-core.ts'
 import { b2buaServices } from '../core/b2bua/services.ts'
-import { CallTracker, type CallView } from '../core/calls.ts'
+import { CallTracker } from '../core/calls.ts'
 import { rowOf } from '../core/binding-rows.ts'
 import { Dispatch } from '../core/dispatch.ts'
 import { FlowTokens } from '../core/flow-tokens.ts'
@@ -37,8 +37,9 @@ import type { Flow } from '../stack/transport.ts'
 import { TransportLayer } from '../stack/transport-layer.ts'
 import { authServices } from './auth-services.ts'
 import { banServices } from './ban-services.ts'
-import type { BanRow, CallRow, EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
+import type { EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
 import { registrarServices } from './registrar-services.ts'
+import { banPage, callPage, markGateway } from './engine-rows.ts'
 import { listenFault } from './listen-fault.ts'
 import { openMediaSockets } from './media-sockets.ts'
 import { mediaRelay, mediaServices } from './media-services.ts'
@@ -329,10 +330,11 @@ export class Engine {
       registrations: ({ cursor, limit }) => this.#registrar.listing.page(cursor, limit),
       registration: (aor) => this.#registrar.listing.contactsOf(aor),
       removeRegistration: (aor) => this.#registrar.remove(aor),
-      calls: ({ cursor, limit }) => this.#callPage(cursor, limit),
+      calls: ({ cursor, limit }) => callPage(this.#calls, cursor, limit, this.#clock.wallTime()),
       gateways: () => this.#outgoing.gateways.rows(),
-      markGateway: ({ group, destination, to }) => this.#markGateway(group, destination, to),
-      bans: ({ cursor, limit }) => this.#banPage(cursor, limit),
+      markGateway: ({ group, destination, to }) =>
+        markGateway(this.#outgoing.gateways, group, destination, to),
+      bans: ({ cursor, limit }) => banPage(this.#guard, cursor, limit, this.#clock.now()),
       liftBan: (ip) => (this.#guard.unban(ip) ? sourceOf(ip) : null),
       hangUp: (id) => (this.#calls.find(id) === undefined ? null : this.#b2bua.terminate(id)),
       endCalls: () => this.#b2bua.terminateAll(),
@@ -374,7 +376,7 @@ export class Engine {
       callsActive: this.#calls.active,
       banned: this.#guard.banned,
       dnsCacheEntries: this.#dnsEntries(),
-      cdrSessions: this.#cdrSessions(),
+      cdrSessions: this.#cdrSessions,
       registrations: this.#registrar.registrations,
       ownRequestsPending: requests.pending,
       scriptTimers: timers.size,
@@ -401,6 +403,12 @@ export class Engine {
     }
   }
 
+  get #cdrSessions(): number {
+    const { enabled, autoEmit } = this.#start.cdr
+    if (!enabled) return 0
+    return autoEmit ? this.#calls.records : this.#calls.requestedRecords
+  }
+
   /** Nobody would notice if the thread stood still for a moment: no call is up, no handler runs, and not much is to be gone through. */
   get #mayPause(): boolean {
     const { host } = this
@@ -408,52 +416,6 @@ export class Engine {
     if (calls + host.inflight + host.queued > 0) return false
     const counts: readonly number[] = Object.values(this.#transactions.counts)
     return counts.reduce((sum, count) => sum + count, this.#registrar.contacts) <= MOST_KEPT
-  }
-
-  #cdrSessions(): number {
-    const { enabled, autoEmit } = this.#start.cdr
-    if (!enabled) return 0
-    return autoEmit ? this.#calls.records : this.#calls.requestedRecords
-  }
-
-  #markGateway(group: string, destination: string, to: 'up' | 'down'): Questions['markGateway']['answer'] {
-    const { gateways } = this.#outgoing
-    if (gateways.get(group) === undefined) return { unknown: 'group' }
-    const name = gateways.mark(group, destination, to)
-    return name === null ? { unknown: 'destination' } : { destination: name }
-  }
-
-  #callPage(cursor: string | null, limit: number): { rows: CallRow[]; next: string | null } {
-    const { views, next } = this.#calls.page(cursor, limit)
-    return { rows: views.map((view) => this.#callRow(view)), next }
-  }
-
-  #banPage(cursor: string | null, limit: number): { rows: BanRow[]; next: string | null } {
-    const bans = this.#guard.page(Number(cursor ?? 0) || 0, limit)
-    const now = this.#clock.now()
-    const rows = bans.map(({ source, reason, since, until, score, drops }) => ({
-      source,
-      reason,
-      since,
-      expiresRemaining: Math.max(0, Math.ceil((until - now) / 1000)),
-      score,
-      drops,
-    }))
-    const last = bans.at(-1)
-    return { rows, next: last !== undefined && bans.length === limit ? String(last.id) : null }
-  }
-
-  #callRow(view: CallView): CallRow {
-    return {
-      id: view.id,
-      callId: view.callId,
-      kind: view.kind,
-      state: view.state,
-      fromUri: view.fromUri,
-      toUri: view.toUri,
-      destination: view.destination,
-      sinceSeconds: Math.max(0, (this.#clock.wallTime() - view.startedAt) / 1000),
-    }
   }
 
   async #stop(): Promise<null> {

@@ -1,5 +1,5 @@
 import type { RunKind } from '../conversation.ts'
-import type { DialedCall, EndedCall, FailedCall, IncomingCall, ReferredCall } from './call.ts'
+import type { DialedCall, EndedCall, FailedCall, IncomingCall, ReferredCall } from './call-kinds.ts'
 import { headerName, headerValue, show, target } from './checks.ts'
 import { bodyText } from './message-view.ts'
 import { registry, type AnyHandler } from './registry.ts'

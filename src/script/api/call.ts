@@ -8,6 +8,7 @@ import { formatNameAddr, parseNameAddr } from '../../sip/message/name-addr.ts'
 import { formatUri, isSipUri, parseUri, type SipUri } from '../../sip/message/uri.ts'
 import { Demands } from './demands.ts'
 import { headerName, headerValue, reasonText, show, target } from './checks.ts'
+import type { CallAnswerOptions, CallForkOptions, DialOptions, SessionTimerOptions } from './call-options.ts'
 import type { Contact } from './contact.ts'
 import { bodyText, MessageView } from './message-view.ts'
 import { asciiJson, spentEdits, type Received } from './request.ts'
@@ -15,42 +16,6 @@ import { Destination } from './destination.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
 import { Verdict } from './verdict.ts'
-
-export interface DialOptions {
-  /** Seconds that a destination may ring; 30 unless told, 0: as long as it likes. Then it is cancelled, and counts as 408. */
-  readonly timeout?: number
-  /** A SIP URI to send the INVITE to, whatever its Request-URI says. */
-  readonly nextHop?: string
-  /**
-   * Which header fields of the caller's INVITE, and of the callee's responses, cross. `transparent` (unless told): all that
-   * are not of a leg. `strict`: an allow list, nothing that names a machine or a product. docs/b2bua.md has the lists.
-   */
-  readonly headers?: 'transparent' | 'strict'
-}
-
-export interface CallForkOptions extends DialOptions {
-  /** `parallel` (unless told): all at once, the first answer wins. `sequential`: one after another. */
-  readonly strategy?: 'parallel' | 'sequential'
-  /**
-   * In sequence: the statuses that make us try the next; 408 is no answer in time. Unless told, after a gateway's destination
-   * what its group's `reroute_causes` name, and after any other every one below 600.
-   */
-  readonly rerouteOn?: readonly number[]
-}
-
-export interface SessionTimerOptions {
-  /** The shortest interval that a peer may ask for, seconds; 90 or more. */
-  readonly minSe?: number
-  /** Who refreshes where both may: `uac` (unless told) the side that sent the INVITE, `uas` the other. */
-  readonly refresher?: 'uac' | 'uas'
-}
-
-export interface CallAnswerOptions {
-  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>
-  readonly body?: string | Uint8Array
-  /** Of `body`; `application/sdp` unless told. */
-  readonly contentType?: string
-}
 
 const LATE = 'the callee has its INVITE already: change the reply'
 
@@ -456,46 +421,3 @@ function fields(headers: CallAnswerOptions['headers'] = {}, redirects = false): 
   }
   return all
 }
-
-type Verbs =
-  | 'dial'
-  | 'fork'
-  | 'reject'
-  | 'answer'
-  | 'progress'
-  | 'terminate'
-  | 'proxy'
-  | 'acceptReplaces'
-  | 'acceptRefer'
-  | 'rejectRefer'
-  | 'sessionTimer'
-  | 'setCredentials'
-type Internals = 'received' | 'proven' | 'spend' | 'demands'
-type Setters =
-  | 'setHeader'
-  | 'addHeader'
-  | 'removeHeader'
-  | 'setBody'
-  | 'setFromUser'
-  | 'setFromHost'
-  | 'setFromDisplay'
-  | 'setToUser'
-  | 'setToHost'
-  | 'setCallerId'
-
-/** A call whose caller waits: `dial`, `fork`, `answer`, `reject` or `proxy` it. */
-export type IncomingCall = Omit<ScriptCall, 'terminate' | 'acceptRefer' | 'rejectRefer'>
-/** A call that has been dialled and not been answered to the caller. */
-export type DialedCall = Omit<ScriptCall, Exclude<Verbs, 'reject' | 'terminate'> | Setters | Internals>
-/** A call nobody took: another try, or a refusal. */
-export type FailedCall = Omit<
-  ScriptCall,
-  Exclude<Verbs, 'dial' | 'fork' | 'reject' | 'sessionTimer' | 'setCredentials' | 'progress'>
->
-/** A call of which one party wants to put the other through. */
-export type ReferredCall = Omit<
-  ScriptCall,
-  Exclude<Verbs, 'acceptRefer' | 'rejectRefer'> | Setters | Internals
->
-/** A call that is over, and has its record: `cdr.write` comes too late. */
-export type EndedCall = Omit<ScriptCall, Verbs | Setters | Internals | 'next' | 'addToRecord'>

@@ -24,17 +24,8 @@ export type {
   OriginateOptions,
   ReferHandler,
 } from './b2bua.ts'
-export type {
-  CallAnswerOptions,
-  CallForkOptions,
-  DialedCall,
-  DialOptions,
-  EndedCall,
-  FailedCall,
-  IncomingCall,
-  ReferredCall,
-  SessionTimerOptions,
-} from './call.ts'
+export type { DialedCall, EndedCall, FailedCall, IncomingCall, ReferredCall } from './call-kinds.ts'
+export type { CallAnswerOptions, CallForkOptions, DialOptions, SessionTimerOptions } from './call-options.ts'
 export type { Contact } from './contact.ts'
 export type { Destination } from './destination.ts'
 export type { GroupOptions, NewDestination, SelectOptions } from './gateway.ts'
