@@ -21,24 +21,32 @@ export interface LateAnswersOptions {
  * on (§16.7 step 5, RFC 6026 §7.2). All of them go up.
  */
 export class LateAnswers {
-  readonly #o: LateAnswersOptions
+  // Not the options: one object more, 32 s long, for each call.
+  readonly #transaction: ServerTransaction
+  /** Null: no dialog is followed. */
+  readonly #dialogs: ProxyDialogs | null
+  readonly #calls: CallTracker | null
+  readonly #callId: string | null
   #tags: readonly string[]
 
-  constructor(options: LateAnswersOptions) {
-    this.#o = options
-    this.#tags = options.tags
+  constructor({ transaction, dialogs, recordRoute, calls, callId, tags }: LateAnswersOptions) {
+    this.#transaction = transaction
+    this.#dialogs = recordRoute ? dialogs : null
+    this.#calls = calls
+    this.#callId = callId
+    this.#tags = tags
   }
 
   arrived(_branch: unknown, response: Response | null): void {
     if (response === null || response.status < 200 || response.status >= 300) return
     response.headers.removeFirst('via')
-    const { transaction, dialogs, recordRoute, calls, callId } = this.#o
     const tag = response.toTag ?? ''
     // A repetition must not revive a dialog that has ended meanwhile.
-    if (recordRoute && !this.#tags.includes(tag)) {
+    if (this.#dialogs !== null && !this.#tags.includes(tag)) {
       this.#tags = [...this.#tags, standalone(tag)]
-      dialogs.confirm(response, (callId === null ? undefined : calls?.find(callId)) ?? null)
+      const call = this.#callId === null ? undefined : this.#calls?.find(this.#callId)
+      this.#dialogs.confirm(response, call ?? null)
     }
-    transaction.respond(response)
+    this.#transaction.respond(response)
   }
 }

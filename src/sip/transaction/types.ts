@@ -95,7 +95,16 @@ export const deliver = (response: Response): { readonly do: 'deliver'; readonly 
   response,
 })
 
-export const startTimer = (timer: TimerName, ms: number): StartTimer => ({ do: 'startTimer', timer, ms })
+/** The last one made of each name: nearly every transaction asks for the same, and some keep it for 32 s. */
+const started = new Map<TimerName, StartTimer>()
+
+export function startTimer(timer: TimerName, ms: number): StartTimer {
+  const known = started.get(timer)
+  if (known?.ms === ms) return known
+  const effect: StartTimer = { do: 'startTimer', timer, ms }
+  started.set(timer, effect)
+  return effect
+}
 
 export const stopTimer = (timer: TimerName): StopTimer => ({ do: 'stopTimer', timer })
 
