@@ -43,9 +43,17 @@ export class MailboxWriter {
     this.#port = post
   }
 
-  /** Hands a batch over, in the order of the calls. */
-  send(batch: Batch): void {
-    if (!this.#comes || Atomics.load(this.#flags, HEARD) !== this.#posted || !write(this.#ring, batch))
+  /**
+   * Hands a batch over, in the order of the calls.
+   * @param urgent a handler waits for the answer: the engine is woken at all events
+   */
+  send(batch: Batch, urgent = false): void {
+    if (
+      urgent ||
+      !this.#comes ||
+      Atomics.load(this.#flags, HEARD) !== this.#posted ||
+      !write(this.#ring, batch)
+    )
       return this.#post(batch)
     // It may have looked for the last time before this was there.
     if (!this.#comes) this.#post([])

@@ -19,18 +19,21 @@ const HOLD_MS = 1
  */
 export class Runtime {
   readonly #claims: Claims
-  readonly #post: (batch: Batch) => void
+  readonly #post: (batch: Batch, urgent: boolean) => void
   readonly #offers: Offer[] = []
   readonly #questions = new Map<number, (contacts: readonly ContactView[]) => void>()
   readonly #calls = new Map<number, PromiseWithResolvers<BatchReader>>()
   readonly #foreseen = new Map<string, { readonly contacts: readonly ContactView[]; readonly at: number }>()
   #out: Batch = []
+  /** A handler waits for the answer to something in it. */
+  #urgent = false
   #lastQuestion = 0
   #pumping = false
   #flushScheduled = false
   #pumpedAt = 0
 
-  constructor(claims: Claims, post: (batch: Batch) => void) {
+  /** @param post hands what has gathered to the engine; `urgent`: a handler waits for the answer */
+  constructor(claims: Claims, post: (batch: Batch, urgent: boolean) => void) {
     this.#claims = claims
     this.#post = post
   }
@@ -59,6 +62,7 @@ export class Runtime {
     }
     const question = ++this.#lastQuestion
     this.#out.push(ToHost.ask, question, uri)
+    this.#urgent = true
     this.#scheduleFlush()
     return new Promise((resolve) => this.#questions.set(question, resolve))
   }
@@ -67,6 +71,7 @@ export class Runtime {
   call(service: string, args: readonly Item[]): Promise<BatchReader> {
     const question = ++this.#lastQuestion
     this.#out.push(ToHost.call, question, service, args.length, ...args)
+    this.#urgent = true
     this.#scheduleFlush()
     const settled = Promise.withResolvers<BatchReader>()
     this.#calls.set(question, settled)
@@ -196,7 +201,9 @@ export class Runtime {
   #flush(): void {
     if (this.#out.length === 0) return
     const batch = this.#out
+    const urgent = this.#urgent
     this.#out = []
-    this.#post(batch)
+    this.#urgent = false
+    this.#post(batch, urgent)
   }
 }

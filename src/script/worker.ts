@@ -20,7 +20,7 @@ if (control === null) throw new Error('worker.ts runs in a worker thread')
 const tell = (message: WorkerMessage): void => control.postMessage(message)
 
 const mailbox = new MailboxWriter(start.mailbox, (batch) => start.port.postMessage(batch))
-const runtime = new Runtime(new Claims(start.claims), (batch) => mailbox.send(batch))
+const runtime = new Runtime(new Claims(start.claims), (batch, urgent) => mailbox.send(batch, urgent))
 const files = hookScriptImports()
 setScript(start.script)
 const writer = new MetricsWriter({

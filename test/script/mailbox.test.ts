@@ -100,6 +100,18 @@ describe('the mailbox of a worker', () => {
     assert.deepEqual(got.at(-1), ['by memory'])
   })
 
+  it('posts what somebody waits for, after all that was said before', () => {
+    const { writer, reader, posted, got, deliver } = lab()
+    reader.comes(true)
+    writer.send([1])
+    writer.send([2], true)
+    assert.deepEqual(posted, [[2]])
+    deliver()
+    assert.deepEqual(got, [[1], [2]])
+    writer.send([3])
+    assert.equal(posted.length, 0)
+  })
+
   it('wakes the engine when it looked for the last time while this was written', () => {
     const { writer, reader, posted, got, fetch, deliver } = lab()
     reader.comes(true)
@@ -227,6 +239,25 @@ describe('verdicts while the engine comes to look', () => {
     let settled = false
     const run = r.run(job({ method: 'INVITE' })).then(() => (settled = true))
     await until(() => r.host.inflight === 1)
+    await new Promise((done) => setTimeout(done, 60))
+    assert.equal(settled, false, 'it was woken')
+    r.host.fetch()
+    await run
+  })
+
+  it('but questions do not: the handler waits for the answer', async (t) => {
+    const r = await rig(
+      t,
+      `import { proxy, registrar } from 'siphon'
+       proxy.onRequest(async (request) => {
+         for (const n of [1, 2, 3]) await registrar.lookup('sip:' + n + '@example.com')
+         return request.reply(486)
+       })`,
+    )
+    r.host.comes(true)
+    let settled = false
+    const run = r.run(job({ method: 'INVITE' })).then(() => (settled = true))
+    await until(() => r.lookups() === 4)
     await new Promise((done) => setTimeout(done, 60))
     assert.equal(settled, false, 'it was woken')
     r.host.fetch()
