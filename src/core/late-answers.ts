@@ -1,5 +1,5 @@
-import { standalone } from '../sip/message/own-text.ts'
 import type { Response } from '../sip/message/message.ts'
+import { standalone } from '../sip/message/own-text.ts'
 import type { ServerTransaction } from '../stack/transaction-layer.ts'
 import type { CallTracker } from './calls.ts'
 import type { ProxyDialogs } from './proxy-dialogs.ts'

@@ -12,8 +12,9 @@ export function hostReceiver(host: ScriptHost, clock: Clock): (message: HostMess
     const { id, generation, manifest, port, claims } = worker
     const mailbox = new MailboxReader(worker.mailbox)
     port.on('message', (batch: Batch) => {
-      // What was left there before this was posted.
-      host.fetch(id)
+      // It was left there before this was posted.
+      const left = mailbox.fetch()
+      if (left !== null) host.receive(id, left)
       mailbox.heard()
       host.receive(id, batch)
     })

@@ -187,10 +187,9 @@ export class ScriptHost implements Router {
     this.#flushNow()
   }
 
-  /** Fetches what workers have left, or one of them: what they posted later may be read then. */
-  fetch(id?: number): void {
+  /** Fetches what workers have left in their mailboxes. */
+  fetch(): void {
     for (const link of this.#pool.links) {
-      if (id !== undefined && link.id !== id) continue
       const batch = link.port.fetch()
       if (batch !== null) this.receive(link.id, batch)
     }

@@ -250,14 +250,22 @@ describe('verdicts while the engine comes to look', () => {
       t,
       `import { proxy, registrar } from 'siphon'
        proxy.onRequest(async (request) => {
+         if (request.method === 'OPTIONS') return request.reply(486)
          for (const n of [1, 2, 3]) await registrar.lookup('sip:' + n + '@example.com')
          return request.reply(486)
        })`,
+      { limits: { poolSize: 1, poolMax: 1 } },
     )
     r.host.comes(true)
+    let before = false
+    void r.run(job({ method: 'OPTIONS' })).then(() => (before = true))
+    await until(() => r.host.inflight === 1)
+    await new Promise((done) => setTimeout(done, 60))
+    assert.equal(before, false, 'it was woken')
     let settled = false
     const run = r.run(job({ method: 'INVITE' })).then(() => (settled = true))
-    await until(() => r.lookups() === 4)
+    await until(() => r.lookups() === 5)
+    assert.equal(before, true, 'what was left before the question was read after it, or not at all')
     await new Promise((done) => setTimeout(done, 60))
     assert.equal(settled, false, 'it was woken')
     r.host.fetch()

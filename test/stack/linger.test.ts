@@ -18,6 +18,25 @@ describe('a queue of transactions that linger', () => {
     assert.equal(clock.pendingTimers, 0)
   })
 
+  it('lets thousands go each in its time, whatever has gone before', () => {
+    const clock = new FakeClock()
+    const late: number[] = []
+    let gone = 0
+    const queue = new LingerQueue<{ due: number }>(clock, 1_000, ({ due }) => {
+      gone++
+      // Those that fall due within 10 ms go together, and none before its time.
+      if (clock.now() < due || clock.now() > due + 10) late.push(due)
+      return true
+    })
+    for (let i = 0; i < 6_000; i++) {
+      queue.add({ due: clock.now() + 1_000 })
+      clock.advance(i % 7 === 0 ? 2 : 0.2)
+    }
+    assert.ok(gone > 2_000 && gone < 6_000, `${gone}`)
+    clock.advance(2_000)
+    assert.deepEqual([gone, late, clock.pendingTimers], [6_000, [], 0])
+  })
+
   it('leaves no timer when nobody waits for any of them, and loses none when somebody does', () => {
     const clock = new FakeClock()
     const ended = new Set<string>()
