@@ -1,7 +1,7 @@
 import { type CSeq, parseCSeq } from './cseq.ts'
-import type { Fault } from './fault.ts'
+import type { Fault, Parsed } from './fault.ts'
 import type { HeaderFields } from './header-fields.ts'
-import { parseNameAddr, type NameAddr } from './name-addr.ts'
+import { parseNameAddr, type NameAddr, tagOf } from './name-addr.ts'
 import { parseVia, type Via } from './via.ts'
 
 /**
@@ -21,8 +21,10 @@ abstract class AnyMessage {
   #via: Via | undefined
   #fromText: string | undefined
   #from: NameAddr | undefined
+  #fromTag: string | undefined
   #toText: string | undefined
   #to: NameAddr | undefined
+  #toTag: string | undefined
   #cseqText: string | undefined
   #cseq: CSeq | undefined
 
@@ -55,6 +57,7 @@ abstract class AnyMessage {
     if (this.#from === undefined || text !== this.#fromText) {
       this.#fromText = text
       this.#from = nameAddrOrThrow(text)
+      this.#fromTag = this.#from.params.get('tag')
     }
     return this.#from
   }
@@ -64,6 +67,7 @@ abstract class AnyMessage {
     if (this.#to === undefined || text !== this.#toText) {
       this.#toText = text
       this.#to = nameAddrOrThrow(text)
+      this.#toTag = this.#to.params.get('tag')
     }
     return this.#to
   }
@@ -80,49 +84,68 @@ abstract class AnyMessage {
   }
 
   /**
-   * Reads the fields that every message must have and keeps them; null when they are well-formed.
-   * The parser calls it once; after that the getters cost nothing and do not throw.
+   * Reads the fields that every message must have and keeps them, of From and To only the tags, which nearly all that is done with
+   * a message needs; null when they are well-formed. The parser calls it once; after that the getters do not throw.
    */
   check(): Fault | null {
     const viaText = this.headers.first('via') ?? ''
     const via = parseVia(viaText)
     if (!via.ok) return { status: via.fault.status, what: `Via: ${via.fault.what}` }
     const fromText = this.headers.first('from') ?? ''
-    const from = parseNameAddr(fromText)
+    const from = tagOf(fromText)
     if (!from.ok) return { status: from.fault.status, what: `From: ${from.fault.what}` }
     const toText = this.headers.first('to') ?? ''
-    const to = parseNameAddr(toText)
+    const to = tagOf(toText)
     if (!to.ok) return { status: to.fault.status, what: `To: ${to.fault.what}` }
     const cseqText = this.headers.first('cseq') ?? ''
     const cseq = parseCSeq(cseqText)
     if (!cseq.ok) return cseq.fault
     // A tag with nothing in it would look like a dialog's.
-    if (from.value.params.get('tag') === '' || to.value.params.get('tag') === '') {
+    if (from.value === '' || to.value === '') {
       return { status: 400, what: 'From or To: a tag without a value' }
     }
     this.#viaText = viaText
     this.#via = via.value
     this.#fromText = fromText
-    this.#from = from.value
+    this.#fromTag = from.value
     this.#toText = toText
-    this.#to = to.value
+    this.#toTag = to.value
     this.#cseqText = cseqText
     this.#cseq = cseq.value
     return null
   }
 
   get fromTag(): string | undefined {
-    return this.from.params.get('tag')
+    const text = this.headers.first('from') ?? ''
+    if (text !== this.#fromText) {
+      this.#fromText = text
+      this.#from = undefined
+      this.#fromTag = tagOrThrow(text)
+    }
+    return this.#fromTag
   }
 
   get toTag(): string | undefined {
-    return this.to.params.get('tag')
+    const text = this.headers.first('to') ?? ''
+    if (text !== this.#toText) {
+      this.#toText = text
+      this.#to = undefined
+      this.#toTag = tagOrThrow(text)
+    }
+    return this.#toTag
   }
 }
 
-/** The parser lets no message through whose From or To does not parse, so this is a fault of ours. */
 function nameAddrOrThrow(text: string): NameAddr {
-  const parsed = parseNameAddr(text)
+  return valueOrThrow(parseNameAddr(text))
+}
+
+function tagOrThrow(text: string): string | undefined {
+  return valueOrThrow(tagOf(text))
+}
+
+/** The parser lets no message through whose From or To does not parse, so this is a fault of ours. */
+function valueOrThrow<T>(parsed: Parsed<T>): T {
   if (!parsed.ok) throw new Error(`a From or To that the parser did not check: ${parsed.fault.what}`)
   return parsed.value
 }

@@ -1,7 +1,7 @@
 import { afterQuoted, all, isA, isSpace, skipSpace, TOKEN, trimmed } from './characters.ts'
-import { malformed, type Parsed } from './fault.ts'
+import { type Faulted, malformed, type Parsed } from './fault.ts'
 import { splitList } from './list.ts'
-import { type Parameters, readParameters } from './parameters.ts'
+import { findParameter, type Parameters, readParameters } from './parameters.ts'
 import { looksLikeUri } from './uri.ts'
 
 /** `name-addr` or `addr-spec` with parameters: From, To, Contact, Route, Record-Route, Refer-To … (§20.10). */
@@ -13,11 +13,30 @@ export interface NameAddr {
   readonly params: Parameters
 }
 
+/** What `outline` has found last. Variables, so that nothing is made of a From whose tag alone matters. */
+let display: string | null = null
+let uri = ''
+/** Where the parameters begin. */
+let rest = 0
+
 /** Reads one value. A comma after it is a fault: use `parseNameAddrList` where the field may hold several. */
 export function parseNameAddr(text: string): Parsed<NameAddr> {
+  const fault = outline(text)
+  if (fault !== null) return fault
+  const { params, broken } = readParameters(text, rest)
+  return broken ?? { ok: true, value: { display, uri, params } }
+}
+
+/** The `tag` parameter of a From or To, of which everything is checked as `parseNameAddr` does. Undefined: there is none. */
+export function tagOf(text: string): Parsed<string | undefined> {
+  return outline(text) ?? findParameter(text, rest, 'tag')
+}
+
+/** Finds display name, URI and the beginning of the parameters; a fault when they are not in order. */
+function outline(text: string): Faulted | null {
   let at = skipSpace(text, 0)
-  let display: string | null = null
   let open: number
+  display = null
   if (text.charCodeAt(at) === 0x22) {
     const start = at
     at = afterQuoted(text, at)
@@ -34,25 +53,23 @@ export function parseNameAddr(text: string): Parsed<NameAddr> {
       display = trimmed(text, at, open)
     }
   }
-  if (open < 0) return parseAddrSpec(text, at)
+  if (open < 0) return outlineAddrSpec(text, at)
   const close = text.indexOf('>', open)
   if (close < 0) return malformed('an angle bracket is not closed', open)
-  const uri = text.slice(open + 1, close)
-  if (!looksLikeUri(uri)) return malformed('the angle brackets hold no URI', open)
-  const { params, broken } = readParameters(text, close + 1)
-  return broken ?? { ok: true, value: { display, uri, params } }
+  uri = text.slice(open + 1, close)
+  rest = close + 1
+  return looksLikeUri(uri) ? null : malformed('the angle brackets hold no URI', open)
 }
 
 /** Without angle brackets what follows ';' is of the field, and '?' or ',' may not be in the URI (§20.10). */
-function parseAddrSpec(text: string, start: number): Parsed<NameAddr> {
-  let end = text.indexOf(';', start)
-  if (end < 0) end = text.length
-  const uri = trimmed(text, start, end)
+function outlineAddrSpec(text: string, start: number): Faulted | null {
+  rest = text.indexOf(';', start)
+  if (rest < 0) rest = text.length
+  uri = trimmed(text, start, rest)
   if (uri.includes('?') || uri.includes(',') || !looksLikeUri(uri)) {
     return malformed('an address that is no URI, or should be in angle brackets', start)
   }
-  const { params, broken } = readParameters(text, end)
-  return broken ?? { ok: true, value: { display: null, uri, params } }
+  return null
 }
 
 /** Reads comma-separated values, one at least. The '*' of a Contact is none: look for it before. */

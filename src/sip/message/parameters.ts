@@ -63,9 +63,11 @@ export class Parameters {
   }
 
   #indexOf(name: string): number {
-    const key = lower(name)
     const flat = this.#flat
-    for (let i = 0; i < flat.length; i += 3) if (flat[i] === key) return i
+    // Nearly always asked for in lower case.
+    for (let i = 0; i < flat.length; i += 3) if (flat[i] === name) return i
+    const key = lower(name)
+    if (key !== name) for (let i = 0; i < flat.length; i += 3) if (flat[i] === key) return i
     return -1
   }
 }
@@ -86,10 +88,11 @@ const USUAL = [
   'user',
 ]
 
-function nameAt(text: string, start: number, end: number): string {
+/** The usual name that stands there in lower case, or undefined. */
+function usualAt(text: string, start: number, end: number): string | undefined {
   const length = end - start
   for (const name of USUAL) if (name.length === length && text.startsWith(name, start)) return name
-  return text.slice(start, end)
+  return undefined
 }
 
 /** Parameter names are nearly always in lower case already, and then this is a glance. */
@@ -110,52 +113,81 @@ export interface ReadParameters {
   readonly broken: Faulted | null
 }
 
+/** Where the parameter that `step` has read last stands; its value from -1 when it has none. Variables, so that reading makes nothing. */
+let nameStart = 0
+let nameEnd = 0
+let valueStart = -1
+let valueEnd = -1
+/** Why `step` could not. */
+let fault: Faulted
+
+/** Reads the parameter whose semicolon is at `at`. Returns where the next one would be; -1: the syntax is broken there. */
+function step(text: string, at: number): number {
+  const end = text.length
+  if (text.charCodeAt(at) !== 0x3b) return broken('something that is no parameter follows', at)
+  nameStart = skipSpace(text, at + 1)
+  at = nameStart
+  while (at < end && isA(TOKEN, text.charCodeAt(at))) at++
+  if (at === nameStart) return broken('a parameter without a name', at)
+  nameEnd = at
+  valueStart = -1
+  at = skipSpace(text, at)
+  if (text.charCodeAt(at) !== 0x3d) return at
+  at = skipSpace(text, at + 1)
+  valueStart = at
+  if (text.charCodeAt(at) === 0x22) {
+    at = afterQuoted(text, at)
+    if (at < 0) return broken('a quoted string is not closed', valueStart)
+  } else {
+    while (at < end && isA(VALUE, text.charCodeAt(at))) at++
+  }
+  valueEnd = at
+  return skipSpace(text, at)
+}
+
+function broken(what: string, at: number): -1 {
+  fault = malformed(what, at)
+  return -1
+}
+
 /**
  * Reads `*( SEMI generic-param )` from `start` to the end of the text (§25.1).
  * NOTE: wider than the grammar in values ('a=' and any printable character that separates nothing), never in names.
  */
 export function readParameters(text: string, start: number): ReadParameters {
-  const flat: (string | null)[] = []
-  const end = text.length
-  let broken: Faulted | null = null
   let at = skipSpace(text, start)
-  while (at < end) {
-    if (text.charCodeAt(at) !== 0x3b) {
-      broken = malformed('something that is no parameter follows', at)
-      break
-    }
+  if (at >= text.length) return { params: new Parameters(), broken: null }
+  let flat: (string | null)[] = []
+  while (at < text.length) {
     if (flat.length >= 3 * MAX_PARAMETERS) {
-      broken = malformed('too many parameters', at)
-      break
+      return { params: new Parameters(flat), broken: malformed('too many parameters', at) }
     }
-    const nameStart = skipSpace(text, at + 1)
-    at = nameStart
-    while (at < end && isA(TOKEN, text.charCodeAt(at))) at++
-    if (at === nameStart) {
-      broken = malformed('a parameter without a name', at)
-      break
-    }
-    const name = nameAt(text, nameStart, at)
-    at = skipSpace(text, at)
-    if (text.charCodeAt(at) !== 0x3d) {
-      flat.push(lower(name), name, null)
-      continue
-    }
-    const valueStart = skipSpace(text, at + 1)
-    at = valueStart
-    if (text.charCodeAt(at) === 0x22) {
-      at = afterQuoted(text, at)
-      if (at < 0) {
-        broken = malformed('a quoted string is not closed', valueStart)
-        break
-      }
-    } else {
-      while (at < end && isA(VALUE, text.charCodeAt(at))) at++
-    }
-    flat.push(lower(name), name, text.slice(valueStart, at))
-    at = skipSpace(text, at)
+    at = step(text, at)
+    if (at < 0) return { params: new Parameters(flat), broken: fault }
+    const usual = usualAt(text, nameStart, nameEnd)
+    const name = usual ?? text.slice(nameStart, nameEnd)
+    const key = usual ?? lower(name)
+    const value = valueStart < 0 ? null : text.slice(valueStart, valueEnd)
+    // Most have one, and `push` would make room for seventeen.
+    if (flat.length === 0) flat = [key, name, value]
+    else flat.push(key, name, value)
   }
-  return { params: flat.length === 0 ? new Parameters() : new Parameters(flat), broken }
+  return { params: new Parameters(flat), broken: null }
+}
+
+/** Reads the same and finds one parameter: what `readParameters(…).params.get(key)` would, without making the others. */
+export function findParameter(text: string, start: number, key: string): Parsed<string | undefined> {
+  let found: string | undefined
+  let count = 0
+  for (let at = skipSpace(text, start); at < text.length;) {
+    if (count++ >= MAX_PARAMETERS) return malformed('too many parameters', at)
+    at = step(text, at)
+    if (at < 0) return fault
+    if (found !== undefined || nameEnd - nameStart !== key.length) continue
+    if (!text.startsWith(key, nameStart) && lower(text.slice(nameStart, nameEnd)) !== key) continue
+    found = valueStart < 0 ? '' : text.slice(valueStart, valueEnd)
+  }
+  return { ok: true, value: found }
 }
 
 /** Reads `*( ";" uri-parameter )` of a SIP URI in `text` from `start` up to `end` (§25.1). Escaped names are found unescaped. */
@@ -176,8 +208,9 @@ export function parseUriParameters(text: string, start: number, end: number): Pa
     if (nameEnd < stop && nameEnd + 1 < stop && !isUriText(text, nameEnd + 1, stop)) {
       return malformed('a URI parameter without a good value', nameEnd)
     }
-    const name = nameAt(text, at + 1, nameEnd)
-    const key = lower(name.includes('%') ? unescapeUri(name) : name)
+    const usual = usualAt(text, at + 1, nameEnd)
+    const name = usual ?? text.slice(at + 1, nameEnd)
+    const key = usual ?? lower(name.includes('%') ? unescapeUri(name) : name)
     flat.push(key, name, nameEnd < stop ? text.slice(nameEnd + 1, stop) : null)
     at = stop
   }

@@ -3,11 +3,13 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { HeaderFields, headerKey } from '../../../src/sip/message/header-fields.ts'
 import { splitList } from '../../../src/sip/message/list.ts'
+import { Request } from '../../../src/sip/message/message.ts'
 import {
   formatNameAddr,
   type NameAddr,
   parseNameAddr,
   parseNameAddrList,
+  tagOf,
 } from '../../../src/sip/message/name-addr.ts'
 import { Parameters } from '../../../src/sip/message/parameters.ts'
 import { formatVia, parseVia, salvageVia, type Via, viaBranch } from '../../../src/sip/message/via.ts'
@@ -218,6 +220,85 @@ describe('RFC 3261 §20.10 name-addr and addr-spec', () => {
         assert.equal(formatNameAddr(again), text)
       }),
     )
+  })
+})
+
+describe('the tag of a From or To', () => {
+  const tag = (text: string): unknown => {
+    const parsed = parseNameAddr(text)
+    return parsed.ok ? { ok: true, value: parsed.value.params.get('tag') } : parsed
+  }
+
+  it('is what the whole field says, in any case and place, and once', () => {
+    for (const [text, value] of [
+      ['<sip:a@h>;tag=1', '1'],
+      ['sip:a@h;tag=1', '1'],
+      ['"A" <sip:a@h;tag=no>;x="a;tag=2";TAG = 3 ;tag=4', '3'],
+      ['<sip:a@h>;tags=1;ta=2;tag', ''],
+      ['<sip:a@h>;tag=""', '""'],
+      ['<sip:a@h;tag=no>', undefined],
+    ] as const) {
+      assert.deepEqual(tagOf(text), { ok: true, value }, text)
+      assert.deepEqual(tag(text), { ok: true, value }, text)
+    }
+  })
+
+  it('is refused for the same reason as the whole field', () => {
+    const piece = fc.constantFrom(
+      ...[
+        '"',
+        '\\',
+        '<',
+        '>',
+        ';',
+        '=',
+        ' ',
+        ',',
+        '?',
+        'sip:',
+        'a',
+        'tag',
+        'TAG',
+        'x',
+        '@h',
+        '\0',
+        '\xff',
+        ';tag=1',
+      ],
+    )
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), fc.boolean(), (pieces, whole) => {
+        const text = (whole ? '<sip:a@h>' : '') + pieces.join('')
+        assert.deepEqual(tagOf(text), tag(text))
+      }),
+      { numRuns: 5_000 },
+    )
+    const many = `<sip:a@h>${';x'.repeat(101)};tag=1`
+    assert.equal(tagOf(many).ok, false)
+    assert.deepEqual(tagOf(many), tag(many))
+  })
+
+  it('follows the text of its field, whatever was asked before', () => {
+    const headers = new HeaderFields()
+    headers.append('From', '<sip:a@h>;tag=1')
+    headers.append('To', '<sip:b@h>')
+    const request = new Request('INVITE', 'sip:b@h', headers)
+    assert.equal(request.fromTag, '1')
+    assert.equal(request.from.uri, 'sip:a@h')
+    headers.set('From', '<sip:c@h>;tag=2')
+    assert.equal(request.fromTag, '2')
+    assert.equal(request.from.uri, 'sip:c@h')
+    headers.set('From', '<sip:d@h>;tag=3')
+    assert.equal(request.from.uri, 'sip:d@h')
+    assert.equal(request.fromTag, '3')
+    assert.equal(request.toTag, undefined)
+    assert.equal(request.to.uri, 'sip:b@h')
+    headers.set('To', '<sip:e@h>;tag=4')
+    assert.equal(request.toTag, '4')
+    assert.equal(request.to.uri, 'sip:e@h')
+    headers.set('To', '<sip:f@h>;tag=5')
+    assert.equal(request.to.uri, 'sip:f@h')
+    assert.equal(request.toTag, '5')
   })
 })
 
