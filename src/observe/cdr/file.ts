@@ -37,6 +37,9 @@ export class FileSink implements Sink {
   readonly #backoff: Backoff
   readonly #lingerMs: number
   #handle: FileHandle | null = null
+  /** Of the open file: while the path leads to the same, one `stat` tells its size as well. */
+  #ino = 0
+  #dev = 0
   /** Written to no file yet, or not wholly: the next write starts with these. */
   #batch: Entry[] = []
   /** The last batch was cut short: by its size or by the room in the file. */
@@ -179,18 +182,20 @@ export class FileSink implements Sink {
       await this.#closeFile()
     }
     if (this.#handle) {
-      const mine = await this.#handle.stat()
       const there = await stat(path).catch(() => null)
-      if (!there || there.ino !== mine.ino || there.dev !== mine.dev) await this.#closeFile()
-      else if (rotateBytes > 0 && mine.size > 0 && mine.size + this.#nextBytes() > rotateBytes)
+      if (!there || there.ino !== this.#ino || there.dev !== this.#dev) await this.#closeFile()
+      else if (rotateBytes > 0 && there.size > 0 && there.size + this.#nextBytes() > rotateBytes)
         await this.#rotate()
-      else return mine.size
+      else return there.size
     }
     await mkdir(dirname(path), { recursive: true })
     const handle = await open(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o640)
     this.#handle = handle
     try {
-      const size = await this.#repair(handle)
+      const own = await handle.stat()
+      this.#ino = own.ino
+      this.#dev = own.dev
+      const size = await this.#repair(handle, own.size)
       if (!(rotateBytes > 0 && size > 0 && size + this.#nextBytes() > rotateBytes)) return size
     } catch (error) {
       await this.#closeFile()
@@ -210,8 +215,7 @@ export class FileSink implements Sink {
    * A process that was killed may have left a last line without an end. A whole record gets its end; a part of one, which
    * no reader could use, is moved to `<path>.torn`.
    */
-  async #repair(handle: FileHandle): Promise<number> {
-    const { size } = await handle.stat()
+  async #repair(handle: FileHandle, size: number): Promise<number> {
     if (size === 0) return 0
     const from = Math.max(0, size - TAIL_BYTES)
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - from), 0, size - from, from)
