@@ -50,8 +50,8 @@ const IGNORED =
 const GONE = 'the request has been forwarded already: change the reply'
 const READ_ONLY = 'the reply has been received: change the request, or reply() with what you want'
 
-/** Runs the handlers that match, in order of declaration, until one decides. */
-export async function runHandlers(
+/** Runs the handlers that match, in order of declaration, until one decides. What is wrong with the offer itself is thrown at once. */
+export function runHandlers(
   offer: Offer,
   received: codec.RawRequest,
   enter: (handler: number) => void,
@@ -72,14 +72,15 @@ export async function runHandlers(
   }
   if (call === null) throw new Error('a call without what is known of it')
   const view = new ScriptCall(raw, path, call, kind)
-  const decided = await decide(kind, view, reply, raw.method, enter, (v) =>
+  return decide(kind, view, reply, raw.method, enter, (v) =>
     view.decide(v, editable ? edits : undefined),
-  )
-  if ('refused' in decided || decided.verdict.do !== 'proxy') return decided
-  // `call.proxy()`: the same INVITE, as changed, for the proxy's handlers.
-  const request = new ScriptRequest(raw, path, routeConsumed)
-  request.inherit(decided)
-  return decide('request', request, null, raw.method, enter, (v) => request.decide(v))
+  ).then((decided) => {
+    if ('refused' in decided || decided.verdict.do !== 'proxy') return decided
+    // `call.proxy()`: the same INVITE, as changed, for the proxy's handlers.
+    const request = new ScriptRequest(raw, path, routeConsumed)
+    request.inherit(decided)
+    return decide('request', request, null, raw.method, enter, (v) => request.decide(v))
+  })
 }
 
 async function decide(
@@ -97,7 +98,14 @@ async function decide(
     if (info?.kind !== kind || (info.methods !== null && !info.methods.includes(method))) continue
     matched = true
     enter(at)
-    const returned = await run(at, args, subject)
+    let returned: unknown
+    try {
+      returned = await callHandler(at, args)
+    } catch (error) {
+      // It waits for nobody's credentials any more.
+      subject.demands.close(undefined)
+      throw error
+    }
     if (TOLD.has(kind)) continue
     if (!subject.demands.close(returned)) return refusal('auth_ignored', `${info.name} ${IGNORED}`)
     const verdict = Verdict.valueOf(returned)
@@ -112,20 +120,6 @@ async function decide(
   if (TOLD.has(kind)) return made({ do: 'pass' })
   if (matched) return refusal('no_verdict', 'every matching handler passed on with next()')
   return refusal('no_handler', `the script has no handler for this ${kind}`)
-}
-
-/** A handler that throws waits for nobody's credentials any more. */
-async function run(
-  at: number,
-  args: readonly unknown[],
-  subject: ScriptRequest | ScriptCall,
-): Promise<unknown> {
-  try {
-    return await callHandler(at, args)
-  } catch (error) {
-    subject.demands.close(undefined)
-    throw error
-  }
 }
 
 /** Runs one declared handler. */

@@ -148,20 +148,21 @@ export class Runtime {
       current = handler
       this.#claims.enter(offer.id, handler)
     }
-    this.#decide(offer, enter).then(
-      (made) => end(() => this.#tell(offer.id, current, took(), made)),
-      (error: unknown) =>
-        end(() => this.#refuse(offer.id, current, took(), 'exception', describe(error), placeOf(error))),
-    )
+    const failed = (error: unknown): void =>
+      end(() => this.#refuse(offer.id, current, took(), 'exception', describe(error), placeOf(error)))
+    try {
+      this.#decide(offer, enter).then(
+        (made) => end(() => this.#tell(offer.id, current, took(), made)),
+        failed,
+      )
+    } catch (error) {
+      failed(error)
+    }
     return state
   }
 
-  async #decide(offer: Offer, enter: (handler: number) => void): Promise<Decision | Refusal> {
-    if (offer.kind === 'timer') {
-      enter(offer.timer)
-      await callHandler(offer.timer, [])
-      return NOTHING_DECIDED
-    }
+  #decide(offer: Offer, enter: (handler: number) => void): Promise<Decision | Refusal> {
+    if (offer.kind === 'timer') return runTimer(offer.timer, enter)
     if (offer.request === null) throw new Error('a job without a request')
     if (offer.contacts !== null) {
       this.#foreseen.set(offer.request.uri, { contacts: offer.contacts, at: performance.now() })
@@ -206,4 +207,10 @@ export class Runtime {
     this.#urgent = false
     this.#post(batch, urgent)
   }
+}
+
+async function runTimer(handler: number, enter: (handler: number) => void): Promise<Decision> {
+  enter(handler)
+  await callHandler(handler, [])
+  return NOTHING_DECIDED
 }

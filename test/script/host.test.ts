@@ -94,7 +94,7 @@ class FakeWorker {
         this.offers.push({ id, slot, callId: 'timer' })
         continue
       }
-      const callId = /Call-ID\0([^\0]*)/.exec(readRequest(reader).head)?.[1] ?? ''
+      const callId = /^Call-ID:(.*)$/m.exec(readRequest(reader).head)?.[1] ?? ''
       this.offers.push({ id, slot, callId })
       reader.string() // protocol
       for (let side = 0; side < 2; side++)

@@ -244,6 +244,11 @@ describe('a script that does what it must not costs its request a failure that n
       'cdr.write(request, { extra: { a: new Map() } }); return request.relay()',
       /not a plain object/,
     ],
+    [
+      'extra that says it is no object',
+      'cdr.write(request, { extra: { toJSON: () => "a" } }); return request.relay()',
+      /toJSON\(\) gives no object/,
+    ],
     ['late declaration', 'proxy.onCancel(() => {}); return request.relay()', /while the script loads/],
   ]
   it('each mistake is an exception at its place', async (t) => {
@@ -269,6 +274,28 @@ ${body}
     }
     assert.equal(r.failed.length, cases.length)
     assert.equal(r.jobs.length, cases.length)
+  })
+
+  it('what several calls of cdr.write say adds up, in ASCII, and as it was when it was said', async (t) => {
+    const r = await rig(
+      t,
+      `import { proxy, cdr } from 'siphon'
+proxy.onRequest((request) => {
+  const extra = { name: 'J\u00fcrgen', tries: [1], kept: true }
+  cdr.write(request, { extra })
+  extra.tries.push(2)
+  if (request.method === 'INVITE') cdr.write(request, { extra: { tries: [3], city: 'K\u00f6ln \u{1f3f0}' } })
+  return request.relay()
+})`,
+    )
+    assert.equal(
+      decision(await r.run(job({ method: 'MESSAGE' }))).cdr,
+      '{"name":"J\\u00fcrgen","tries":[1],"kept":true}',
+    )
+    assert.equal(
+      decision(await r.run(job())).cdr,
+      '{"name":"J\\u00fcrgen","tries":[3],"kept":true,"city":"K\\u00f6ln \\ud83c\\udff0"}',
+    )
   })
 
   it('no verdict, a wrong one, and no handler', async (t) => {

@@ -11,7 +11,8 @@ import { headerName, headerValue, reasonText, show, target } from './checks.ts'
 import type { CallAnswerOptions, CallForkOptions, DialOptions, SessionTimerOptions } from './call-options.ts'
 import type { Contact } from './contact.ts'
 import { bodyText, MessageView } from './message-view.ts'
-import { asciiJson, spentEdits, type Received } from './request.ts'
+import { addFields } from './record-fields.ts'
+import { spentEdits, type Received } from './request.ts'
 import { Destination } from './destination.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
@@ -35,7 +36,7 @@ export class ScriptCall extends MessageView {
   readonly #progress: ProgressVerdict[] = []
   #timer: DialVerdict['timer'] = null
   #credentials: DialVerdict['credentials'] = null
-  #cdr: Record<string, unknown> | null = null
+  #cdr: string | null = null
   #authUser: string | undefined
 
   /** @internal */
@@ -332,9 +333,9 @@ export class ScriptCall extends MessageView {
     this.#spent.set(name, realms.add(realm))
   }
 
-  /** @internal The script's own fields for the call's record. */
-  addToRecord(extra: Readonly<Record<string, unknown>>): void {
-    this.#cdr = { ...this.#cdr, ...extra }
+  /** @internal The script's own fields for the call's record: a JSON object. */
+  addToRecord(json: string): void {
+    this.#cdr = addFields(this.#cdr, json)
   }
 
   /** @internal */
@@ -344,7 +345,7 @@ export class ScriptCall extends MessageView {
       verdict,
       edits,
       recordRoute: false,
-      cdr: this.#cdr === null ? null : asciiJson(this.#cdr),
+      cdr: this.#cdr,
       authUser: user === undefined ? null : encodeText(user),
     }
   }

@@ -20,7 +20,9 @@ export const cdr = {
       throw new ScriptError(`cdr.write: extra is ${show(extra)}, not an object`)
     }
     checkJson(extra, 'extra', [])
-    request.addToRecord(JSON.parse(JSON.stringify(extra)) as Record<string, unknown>)
+    const json: string | undefined = JSON.stringify(extra)
+    if (!json?.startsWith('{')) throw new ScriptError('cdr.write: extra.toJSON() gives no object')
+    request.addToRecord(json)
   },
 }
 

@@ -12,6 +12,7 @@ import { gateway } from './gateway.ts'
 import { inNetworks } from './guards.ts'
 import { Demands } from './demands.ts'
 import { bodyText, MessageView } from './message-view.ts'
+import { addFields } from './record-fields.ts'
 import * as rewrite from './rewrite.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
@@ -47,7 +48,7 @@ export class ScriptRequest extends MessageView {
   #recordRoute = false
   #addPath: 'if supported' | 'force' | null = null
   #natedContacts = false
-  #cdr: Record<string, unknown> | null = null
+  #cdr: string | null = null
   #authUser: string | undefined
   /** Realms whose credentials have done their work and go no further, by field. */
   #spent: Map<string, Set<string>> | null = null
@@ -360,15 +361,15 @@ export class ScriptRequest extends MessageView {
     return this.#request.headers.first('contact')
   }
 
-  /** @internal The script's own fields for the call's record. */
-  addToRecord(extra: Readonly<Record<string, unknown>>): void {
-    this.#cdr = { ...this.#cdr, ...extra }
+  /** @internal The script's own fields for the call's record: a JSON object. */
+  addToRecord(json: string): void {
+    this.#cdr = addFields(this.#cdr, json)
   }
 
   /** @internal What `b2bua.onInvite` did before it gave the INVITE to us. */
   inherit({ edits, cdr, authUser }: Decision): void {
     this.#edits.push(...edits)
-    if (cdr !== null) this.#cdr = JSON.parse(cdr) as Record<string, unknown>
+    this.#cdr = cdr
     if (authUser !== null) this.#authUser = decodeText(authUser)
   }
 
@@ -381,7 +382,7 @@ export class ScriptRequest extends MessageView {
       edits,
       recordRoute: this.#recordRoute,
       ...path,
-      cdr: this.#cdr === null ? null : asciiJson(this.#cdr),
+      cdr: this.#cdr,
       authUser: user === undefined ? null : encodeText(user),
     }
   }
@@ -469,12 +470,4 @@ export function spentEdits(
     edits.push(['remove', name], ...kept.map((value) => ['add', name, value] as const))
   }
   return edits
-}
-
-/** @internal JSON in ASCII: the same text whether it is read as binary text or as Unicode. */
-export function asciiJson(value: unknown): string {
-  return JSON.stringify(value).replaceAll(
-    /[\u0080-\uffff]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
 }
