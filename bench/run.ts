@@ -1,20 +1,21 @@
 /**
  * CPU per call through a record-routing proxy, SIPhon beside Kamailio when it is installed:
  *
- *     npm run bench -- [--rates 500,1000] [--secs 10] [--warm 40] [--rounds 3] [--only siphon|kamailio]
+ *     npm run bench -- [--rates 500,1000] [--cycles 6] [--warm 40000] [--only siphon|kamailio|bare|full]
  *
- * Each subject is first called for `--warm` seconds: transactions linger for 32 s, and only then does a server hold what it holds for
- * good; and V8 compiles for half a minute what it runs for months.
- *
- * INVITE-180-200-ACK-BYE-200 over UDP on loopback with sipp at fixed rates. Subjects alternate within each round, because the
- * machine's speed drifts: quote the ratios, not the absolute figures. "bare" has the four ways off; "full" has metrics (scraped
+ * INVITE-180-200-ACK-BYE-200 over UDP on loopback with sipp at fixed rates. "bare" has the four ways off; "full" has metrics (scraped
  * each second), the admin API, CDRs to a file and HEP over UDP on; Kamailio's equivalents are siptrace HEP, dialog and acc.
+ *
+ * The machine's speed drifts by a third within minutes. So all subjects are up at the same time and are called in turns of a few
+ * seconds, and what is quoted is their ratio in the same cycle. A cycle takes as long as a transaction lingers: what a turn leaves to
+ * be cleaned up falls into the next turn of the same subject. Before, each is called `--warm` times: V8 goes on compiling for
+ * some 30,000 calls what it then runs for months.
  */
 import { createSocket } from 'node:dgram'
 import { parseArgs } from 'node:util'
-import { cpuSeconds, installed, residentBytes } from '../test/support/programs.ts'
+import { cpuSeconds, installed, residentBytes, type Running } from '../test/support/programs.ts'
 import { median, percentile, runCaller, startCallee } from '../test/support/sipp.ts'
-import { HEP_PORT, kamailio, siphon, type Subject } from './subjects.ts'
+import { HEP_PORT, kamailio, METRICS_PORT, siphon, type Subject } from './subjects.ts'
 
 interface Figure {
   readonly cpuUs: number
@@ -26,19 +27,28 @@ interface Figure {
   readonly hepPackets: number
 }
 
+interface Contestant {
+  readonly subject: Subject
+  readonly server: Running
+  readonly figures: Figure[]
+}
+
+/** How long transactions linger over UDP (64 * T1), and so long a cycle takes. */
+const CYCLE_MS = 32_000
+/** Of each turn nothing is called in the last second: sipp has to start and its last calls to end. */
+const REST_MS = 1_000
+
 const { values } = parseArgs({
   options: {
     rates: { type: 'string', default: '500,1000' },
-    secs: { type: 'string', default: '10' },
-    warm: { type: 'string', default: '40' },
-    rounds: { type: 'string', default: '3' },
+    cycles: { type: 'string', default: '6' },
+    warm: { type: 'string', default: '40000' },
     only: { type: 'string' },
   },
 })
 const rates = values.rates.split(',').map(Number)
-const secs = Number(values.secs)
+const cycles = Number(values.cycles)
 const warm = Number(values.warm)
-const rounds = Number(values.rounds)
 
 if (!installed('sipp')) {
   console.error('bench: sipp is not installed (Debian: sip-tester)')
@@ -46,33 +56,36 @@ if (!installed('sipp')) {
 }
 const subjects = [kamailio('bare'), siphon('bare'), kamailio('full'), siphon('full')].filter(
   (s) =>
-    (!values.only || s.name.startsWith(values.only)) &&
+    (!values.only || s.name.includes(values.only)) &&
     (!s.name.startsWith('kamailio') || installed('kamailio')),
 )
+const turnMs = Math.floor(CYCLE_MS / Math.max(1, subjects.length))
 
 let hepPackets = 0
 const sink = createSocket({ type: 'udp4', recvBufferSize: 4 << 20 })
 sink.on('message', () => hepPackets++)
 await new Promise<void>((done) => sink.bind(HEP_PORT, '127.0.0.1', done))
 
-async function measure(subject: Subject, rate: number): Promise<Figure> {
-  const server = await subject.start()
-  const callee = startCallee(subject.calleePort)
-  const full = subject.name === 'siphon full'
+const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, Math.max(0, ms)))
+
+const call = (subject: Subject, rate: number, calls: number): ReturnType<typeof runCaller> =>
+  runCaller({ target: `127.0.0.1:${subject.port}`, localPort: subject.port - 10, rate, calls })
+
+/** One turn, of exactly `turnMs`. */
+async function turn({ subject, server }: Contestant, rate: number): Promise<Figure> {
+  const ends = performance.now() + turnMs
+  const calls = Math.round((rate * (turnMs - REST_MS)) / 1_000)
   const scraper = setInterval(() => {
-    if (full)
-      void fetch('http://127.0.0.1:15464/metrics')
+    if (subject.name === 'siphon full')
+      void fetch(`http://127.0.0.1:${METRICS_PORT}/metrics`)
         .then((r) => r.arrayBuffer())
         .catch(() => undefined)
   }, 1_000)
   try {
-    const common = { target: `127.0.0.1:${subject.port}`, localPort: subject.port - 10, rate }
-    await runCaller({ ...common, calls: rate * warm })
     hepPackets = 0
     const before = cpuSeconds(server.pid)
-    const calls = rate * secs
-    const result = await runCaller({ ...common, calls })
-    await new Promise((done) => setTimeout(done, 500))
+    const result = await call(subject, rate, calls)
+    await sleep(ends - performance.now())
     return {
       cpuUs: ((cpuSeconds(server.pid) - before) / calls) * 1e6,
       failed: result.failed + (calls - result.successful - result.failed),
@@ -84,29 +97,45 @@ async function measure(subject: Subject, rate: number): Promise<Figure> {
     }
   } finally {
     clearInterval(scraper)
-    await callee.stop('SIGKILL')
-    await server.stop('SIGTERM', 3_000)
+  }
+}
+
+/** All turns at one rate. */
+async function compete(rate: number): Promise<Contestant[]> {
+  const callees = [...new Set(subjects.map(({ calleePort }) => calleePort))].map((port) => startCallee(port))
+  const contestants: Contestant[] = []
+  try {
+    for (const subject of subjects) contestants.push({ subject, server: await subject.start(), figures: [] })
+    for (const { subject } of contestants) await call(subject, rate, warm)
+    // In the first cycle falls what the calls before it have left.
+    for (let cycle = 0; cycle <= cycles; cycle++) {
+      const told: string[] = []
+      for (const contestant of contestants) {
+        const figure = await turn(contestant, rate)
+        if (cycle > 0) contestant.figures.push(figure)
+        told.push(`${contestant.subject.name} ${figure.cpuUs.toFixed(0)}`)
+      }
+      if (cycle > 0) console.error(`cycle ${cycle} at ${rate}/s, µs a call: ${told.join(', ')}`)
+    }
+    return contestants
+  } finally {
+    for (const { server } of contestants) await server.stop('SIGTERM', 3_000)
+    for (const callee of callees) await callee.stop('SIGKILL')
   }
 }
 
 for (const rate of rates) {
-  const figures = new Map<Subject, Figure[]>(subjects.map((s) => [s, []]))
-  for (let round = 0; round < rounds; round++) {
-    for (const subject of subjects) {
-      const figure = await measure(subject, rate)
-      figures.get(subject)?.push(figure)
-      console.error(`round ${round + 1}  ${subject.name} at ${rate}/s: ${figure.cpuUs.toFixed(0)} µs a call`)
-    }
-  }
+  const contestants = await compete(rate)
   const of = (name: string, field: keyof Figure): number[] =>
-    [...figures].filter(([s]) => s.name === name).flatMap(([, fs]) => fs.map((f) => f[field]))
-  console.log(`\n${rate} calls/s, ${secs} s after ${warm} s, median of ${rounds}`)
+    contestants.filter((c) => c.subject.name === name).flatMap((c) => c.figures.map((f) => f[field]))
+  console.log(`\n${rate} calls/s, median of ${cycles} turns of ${turnMs / 1_000} s, after ${warm} calls`)
   console.log('subject          µs CPU a call   failed   retrans.   p50 ms   p99 ms   RSS MB   HEP a call')
   for (const { name } of subjects) {
     const m = (field: keyof Figure): number => median(of(name, field))
+    const sum = (field: keyof Figure): number => of(name, field).reduce((a, b) => a + b, 0)
     console.log(
-      `${name.padEnd(16)} ${m('cpuUs').toFixed(0).padStart(13)} ${String(m('failed')).padStart(8)} ` +
-        `${String(m('retransmissions')).padStart(10)} ${m('p50').toFixed(1).padStart(8)} ${m('p99').toFixed(1).padStart(8)} ` +
+      `${name.padEnd(16)} ${m('cpuUs').toFixed(0).padStart(13)} ${String(sum('failed')).padStart(8)} ` +
+        `${String(sum('retransmissions')).padStart(10)} ${m('p50').toFixed(1).padStart(8)} ${m('p99').toFixed(1).padStart(8)} ` +
         `${m('rssMb').toFixed(0).padStart(8)} ${m('hepPackets').toFixed(1).padStart(12)}`,
     )
   }
@@ -117,6 +146,6 @@ for (const rate of rates) {
   const has = (name: string): boolean => subjects.some((s) => s.name === name)
   if (has('kamailio full') && has('siphon full')) console.log(ratio('siphon full', 'kamailio full'))
   if (has('kamailio bare') && has('siphon bare')) console.log(ratio('siphon bare', 'kamailio bare'))
-  if (has('siphon full')) console.log(ratio('siphon full', 'siphon bare'))
+  if (has('siphon full') && has('siphon bare')) console.log(ratio('siphon full', 'siphon bare'))
 }
 sink.close()

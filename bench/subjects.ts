@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { root, start, until, type Running } from '../test/support/programs.ts'
 
-/** What is measured: a server before one fixed callee, with the four ways off or on. */
+/** What is measured: a server before one fixed callee, with the four ways off or on. All can be up at once. */
 export interface Subject {
   readonly name: string
   readonly port: number
@@ -15,48 +15,60 @@ export interface Subject {
 /** Where HEP goes, and who counts it. */
 export const HEP_PORT = 15060
 
-export const kamailio = (kind: 'bare' | 'full'): Subject => ({
-  name: `kamailio ${kind}`,
-  port: 15080,
-  calleePort: 15090,
-  start: async () => {
-    const config = join(root, `bench/kamailio/${kind}.cfg`)
-    const server = start('kamailio', ['-f', config, '-x', 'fm', '-X', 'fm', '-m', '512', '-DD', '-E'])
-    await until('kamailio to listen', () => answers(15080))
-    return server
-  },
-})
+export const kamailio = (kind: 'bare' | 'full'): Subject => {
+  const port = kind === 'bare' ? 15080 : 15084
+  return {
+    name: `kamailio ${kind}`,
+    port,
+    calleePort: 15090,
+    start: async () => {
+      const config = join(root, `bench/kamailio/${kind}.cfg`)
+      const listen = ['-l', `udp:127.0.0.1:${port}`]
+      const server = start('kamailio', [
+        ...['-f', config, ...listen, '-x', 'fm', '-X', 'fm', '-m', '512', '-DD', '-E'],
+      ])
+      await until('kamailio to listen', () => answers(port))
+      return server
+    },
+  }
+}
+
+/** Where SIPhon with the four ways on is scraped. */
+export const METRICS_PORT = 15464
 
 /** @param script of `examples/`, or a path */
 export const siphon = (
   kind: 'bare' | 'full',
   script = 'proxy-registrar.ts',
   name = `siphon ${kind}`,
-): Subject => ({
-  name,
-  port: 15082,
-  calleePort: 15092,
-  start: async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'siphon-bench-'))
-    const config = join(folder, 'siphon.yaml')
-    writeFileSync(config, siphonYaml(kind, folder, resolve(root, 'examples', script)))
-    const server = start(join(root, 'node_modules/.bin/node'), ['src/bin/siphon.ts', 'run', '-c', config])
-    await until('siphon to listen', () => answers(15082), 15_000)
-    await register(15082, 'sip:service@127.0.0.1', 'sip:service@127.0.0.1:15092')
-    return server
-  },
-})
+): Subject => {
+  const port = kind === 'bare' ? 15082 : 15086
+  return {
+    name,
+    port,
+    calleePort: 15092,
+    start: async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'siphon-bench-'))
+      const config = join(folder, 'siphon.yaml')
+      writeFileSync(config, siphonYaml(kind, port, folder, resolve(root, 'examples', script)))
+      const server = start(join(root, 'node_modules/.bin/node'), ['src/bin/siphon.ts', 'run', '-c', config])
+      await until('siphon to listen', () => answers(port), 15_000)
+      await register(port, 'sip:service@127.0.0.1', 'sip:service@127.0.0.1:15092')
+      return server
+    },
+  }
+}
 
-function siphonYaml(kind: 'bare' | 'full', folder: string, script: string): string {
+function siphonYaml(kind: 'bare' | 'full', port: number, folder: string, script: string): string {
   const base = `
-listen: { udp: ["127.0.0.1:15082"] }
+listen: { udp: ["127.0.0.1:${port}"] }
 domain: { local: ["127.0.0.1"] }
 script: { path: "${script}", reload: sighup }
 log: { level: warn, format: json }
 `
   if (kind === 'bare') return base
   return `${base}
-metrics: { prometheus: { listen: "127.0.0.1:15464" } }
+metrics: { prometheus: { listen: "127.0.0.1:${METRICS_PORT}" } }
 admin: { listen: "127.0.0.1:15465" }
 cdr: { enabled: true, backend: file, file: { path: "${join(folder, 'cdr.jsonl')}" } }
 tracing: { hep: { endpoint: "127.0.0.1:${HEP_PORT}", transport: udp, agent_id: bench } }
