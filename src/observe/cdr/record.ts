@@ -86,7 +86,9 @@ function decodeOrNull(text: string | null): string | null {
 function parseExtra(text: string | null): unknown {
   if (text === null) return null
   try {
-    return wellFormed(JSON.parse(text))
+    const value: unknown = JSON.parse(text)
+    // Without an escape there is nothing in it but what stands there.
+    return PLAIN.test(text) && !text.includes('\\u') ? value : wellFormed(value)
   } catch {
     // The script's side has refused this already. Should it come through, it is kept as it is rather than lost.
     return { invalid_json: text.toWellFormed() }
