@@ -110,6 +110,17 @@ export class WorkerLink {
     )
   }
 
+  /** Since when something waits here behind a handler that holds the thread up, monotonic ms; null: nothing does. */
+  get waitsSince(): number | null {
+    if (this.busy < 2 || !this.isHeldUp) return null
+    let oldest: number | null = null
+    for (const run of this.runs.values()) {
+      if (this.claims.state(run.slot, run.id) !== 'offered') continue
+      if (oldest === null || run.since < oldest) oldest = run.since
+    }
+    return oldest
+  }
+
   offer(run: Run, id: number, contacts: readonly ContactView[] | null, now: number): void {
     const slot = this.#freeSlots.pop()
     if (slot === undefined) throw new Error('a job for a worker that is full')

@@ -154,7 +154,8 @@ export class WorkerPool {
   grow(): void {
     if (this.#generation === 0 || this.#requested > 0 || this.size >= this.max) return
     const atWork = this.#serving.reduce((sum, link) => sum + (link.isHeldUp ? 0 : 1), 0)
-    this.#heldUp = atWork < this.#processors ? this.#heldUp + 1 : 0
+    // One that has just ended a slow handler looks free for a moment: that takes back one look, and not all of them.
+    this.#heldUp = atWork < this.#processors ? this.#heldUp + 1 : Math.max(0, this.#heldUp - 1)
     // Who has not moved for two looks has been looked at long enough.
     const stuck = this.#serving.every((link) => link.stalledSince !== null)
     if (this.#heldUp < HELD_UP_LOOKS && !stuck) return

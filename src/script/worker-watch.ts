@@ -108,7 +108,15 @@ export class WorkerWatch {
     this.#pool.refill()
     this.#flush()
     // What is over in a moment needs no worker more.
-    if (this.#queue.ready > 0 && now - this.#queue.oldest >= LOOK_MS) this.#pool.grow()
+    if (this.#waits(now - LOOK_MS)) this.#pool.grow()
+  }
+
+  /** Jobs that came before then still wait: for a worker, or at one behind a slow handler. */
+  #waits(before: number): boolean {
+    if (this.#queue.ready > 0 && this.#queue.oldest <= before) return true
+    for (const { waitsSince } of this.#pool.links)
+      if (waitsSince !== null && waitsSince <= before) return true
+    return false
   }
 
   /**
