@@ -1,7 +1,7 @@
 /**
  * CPU per call through a record-routing proxy, SIPhon beside Kamailio when it is installed:
  *
- *     npm run bench -- [--rates 500,1000] [--cycles 6] [--warm 40000] [--only siphon|kamailio|bare|full]
+ *     npm run bench -- [--rates 500,1000] [--cycles 7] [--warm 40000] [--only siphon|kamailio|bare|full]
  *
  * INVITE-180-200-ACK-BYE-200 over UDP on loopback with sipp at fixed rates. "bare" has the four ways off; "full" has metrics (scraped
  * each second), the admin API, CDRs to a file and HEP over UDP on; Kamailio's equivalents are siptrace HEP, dialog and acc.
@@ -41,7 +41,7 @@ const REST_MS = 1_000
 const { values } = parseArgs({
   options: {
     rates: { type: 'string', default: '500,1000' },
-    cycles: { type: 'string', default: '6' },
+    cycles: { type: 'string', default: '7' },
     warm: { type: 'string', default: '40000' },
     only: { type: 'string' },
   },
