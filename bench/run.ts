@@ -59,7 +59,11 @@ const subjects = [kamailio('bare'), siphon('bare'), kamailio('full'), siphon('fu
     (!values.only || s.name.includes(values.only)) &&
     (!s.name.startsWith('kamailio') || installed('kamailio')),
 )
-const turnMs = Math.floor(CYCLE_MS / Math.max(1, subjects.length))
+if (subjects.length === 0) {
+  console.error(`bench: nothing is called '${values.only}', or Kamailio is not installed`)
+  process.exit(1)
+}
+const turnMs = Math.floor(CYCLE_MS / subjects.length)
 
 let hepPackets = 0
 const sink = createSocket({ type: 'udp4', recvBufferSize: 4 << 20 })

@@ -1,5 +1,4 @@
-// oxlint-disable-next-line no-control-regex
-const PLAIN = /^[\x00-\x7f]*$/
+import { isAscii } from './text.ts'
 
 /**
  * @internal Adds to what a script has written into a call's record so far: JSON objects in ASCII, the same text whether it is read
@@ -11,6 +10,6 @@ export function addFields(before: string | null, json: string): string {
 }
 
 function ascii(json: string): string {
-  if (PLAIN.test(json)) return json
+  if (isAscii(json)) return json
   return json.replaceAll(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -55,9 +55,9 @@ abstract class AnyMessage {
   get from(): NameAddr {
     const text = this.headers.first('from') ?? ''
     if (this.#from === undefined || text !== this.#fromText) {
-      this.#fromText = text
       this.#from = nameAddrOrThrow(text)
       this.#fromTag = this.#from.params.get('tag')
+      this.#fromText = text
     }
     return this.#from
   }
@@ -65,9 +65,9 @@ abstract class AnyMessage {
   get to(): NameAddr {
     const text = this.headers.first('to') ?? ''
     if (this.#to === undefined || text !== this.#toText) {
-      this.#toText = text
       this.#to = nameAddrOrThrow(text)
       this.#toTag = this.#to.params.get('tag')
+      this.#toText = text
     }
     return this.#to
   }
@@ -118,9 +118,10 @@ abstract class AnyMessage {
   get fromTag(): string | undefined {
     const text = this.headers.first('from') ?? ''
     if (text !== this.#fromText) {
-      this.#fromText = text
-      this.#from = undefined
+      // Before its text is kept: one that throws throws again.
       this.#fromTag = tagOrThrow(text)
+      this.#from = undefined
+      this.#fromText = text
     }
     return this.#fromTag
   }
@@ -128,9 +129,10 @@ abstract class AnyMessage {
   get toTag(): string | undefined {
     const text = this.headers.first('to') ?? ''
     if (text !== this.#toText) {
-      this.#toText = text
-      this.#to = undefined
+      // Before its text is kept: one that throws throws again.
       this.#toTag = tagOrThrow(text)
+      this.#to = undefined
+      this.#toText = text
     }
     return this.#toTag
   }

@@ -75,6 +75,20 @@ describe('the CDR file', () => {
     assert.deepEqual(callIds(path), expected(20, 10))
   })
 
+  it('goes on in the file that somebody has put in its place (logrotate: create)', async (t) => {
+    const path = join(scratch(t), 'cdr.jsonl')
+    const { pipeline: p } = pipeline(t, [{ kind: 'file', path, rotateSizeMb: 0 }])
+    await p.start()
+    accept(p, 0, 10)
+    await p.flush(5000)
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, '')
+    accept(p, 10, 10)
+    await p.flush(5000)
+    assert.deepEqual(callIds(`${path}.1`), expected(0, 10))
+    assert.deepEqual(callIds(path), expected(10, 10))
+  })
+
   it('follows a truncation from outside', async (t) => {
     const path = join(scratch(t), 'cdr.jsonl')
     const { pipeline: p } = pipeline(t, [{ kind: 'file', path, rotateSizeMb: 0 }])

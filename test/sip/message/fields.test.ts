@@ -299,6 +299,9 @@ describe('the tag of a From or To', () => {
     headers.set('To', '<sip:f@h>;tag=5')
     assert.equal(request.to.uri, 'sip:f@h')
     assert.equal(request.toTag, '5')
+    headers.set('To', 'nonsense')
+    for (const ask of [() => request.toTag, () => request.toTag, () => request.to, () => request.to])
+      assert.throws(ask, /did not check/)
   })
 })
 
