@@ -28,6 +28,9 @@ interface Outcome {
   readonly conn: string
 }
 
+/** Runs stand side by side and answers go to the port that a file's Via names: each run has an address of its own. */
+let sources = 9
+
 /** Sends each file of a corpus to a fresh server; rejects when an answer is not what the RFC allows. */
 async function torture(corpus: string, ...flags: string[]): Promise<Outcome[]> {
   const siphon = await startSiphon({ script: answerAll })
@@ -35,6 +38,7 @@ async function torture(corpus: string, ...flags: string[]): Promise<Outcome[]> {
   try {
     // Its wait for an answer, 1.2 s, is longer than the server's for the end of a head, or of a body without Content-Length.
     const args = [`${root}/test/fixtures/${corpus}`, '--target', siphon.target, '--json', json]
+    args.push('--src', `127.0.0.${sources++}`)
     const { code, output } = await python('torture_run.py', ...args, ...flags)
     assert.equal(code, 0, output)
     const outcomes = JSON.parse(readFileSync(json, 'utf8')) as Outcome[]
