@@ -78,7 +78,7 @@ export function runHandlers(
     if ('refused' in decided || decided.verdict.do !== 'proxy') return decided
     // `call.proxy()`: the same INVITE, as changed, for the proxy's handlers.
     const request = new ScriptRequest(raw, path, routeConsumed)
-    request.inherit(decided)
+    request.inherit(view, decided)
     return decide('request', request, null, raw.method, enter, (v) => request.decide(v))
   })
 }

@@ -1,3 +1,5 @@
+import type { GivenFields } from './given-fields.ts'
+
 export interface DialOptions {
   /** Seconds that a destination may ring; 30 unless told, 0: as long as it likes. Then it is cancelled, and counts as 408. */
   readonly timeout?: number
@@ -28,7 +30,7 @@ export interface SessionTimerOptions {
 }
 
 export interface CallAnswerOptions {
-  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>
+  readonly headers?: GivenFields
   readonly body?: string | Uint8Array
   /** Of `body`; `application/sdp` unless told. */
   readonly contentType?: string

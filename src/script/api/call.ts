@@ -1,18 +1,18 @@
-import type { Path, Protocol } from '../../base/address.ts'
-import type { CallInfo, Decision, DialVerdict, Edit, ProgressVerdict } from '../../core/verdict.ts'
+import type { Path } from '../../base/address.ts'
+import type { CallInfo, DialVerdict, ProgressVerdict } from '../../core/verdict.ts'
 import type { RunKind } from '../conversation.ts'
 import { isOfALeg } from '../../sip/b2bua/headers.ts'
 import { headerKey } from '../../sip/message/header-fields.ts'
 import type { Request } from '../../sip/message/message.ts'
 import { formatNameAddr, parseNameAddr } from '../../sip/message/name-addr.ts'
-import { formatUri, isSipUri, parseUri, type SipUri } from '../../sip/message/uri.ts'
-import { Demands } from './demands.ts'
-import { headerName, headerValue, reasonText, show, target } from './checks.ts'
+import { formatUri, isSipUri, parseUri } from '../../sip/message/uri.ts'
+import { headerValue, reasonText, show, target } from './checks.ts'
 import type { CallAnswerOptions, CallForkOptions, DialOptions, SessionTimerOptions } from './call-options.ts'
 import type { Contact } from './contact.ts'
-import { bodyText, MessageView } from './message-view.ts'
-import { addFields } from './record-fields.ts'
-import { spentEdits, type Received } from './request.ts'
+import { bodyText } from './message-view.ts'
+import { InboundView } from './inbound-view.ts'
+import { replyFields } from './given-fields.ts'
+import * as rewrite from './rewrite.ts'
 import { Destination } from './destination.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
@@ -21,34 +21,18 @@ import { Verdict } from './verdict.ts'
 const LATE = 'the callee has its INVITE already: change the reply'
 
 /** What a call is made of in a handler of `b2bua`: the caller's INVITE, and what is to become of it. */
-export class ScriptCall extends MessageView {
-  /** @internal What the script must keep to: see `Demands`. */
-  readonly demands = new Demands()
-  /** @internal The INVITE as it came. */
-  readonly received: Received
-  /** @internal Users who proved themselves, by kind and realm of the credentials. */
-  readonly proven = new Map<string, string>()
-  #spent: Map<string, Set<string>> | null = null
+export class ScriptCall extends InboundView {
   readonly #invite: Request
-  readonly #path: Path
   readonly #info: CallInfo
-  readonly #edits: Edit[]
   readonly #progress: ProgressVerdict[] = []
   #timer: DialVerdict['timer'] = null
   #credentials: DialVerdict['credentials'] = null
-  #cdr: string | null = null
-  #authUser: string | undefined
 
   /** @internal */
   constructor(invite: Request, path: Path, info: CallInfo, kind: RunKind) {
-    const edits: Edit[] = []
-    super(invite, kind === 'invite' || kind === 'refused' ? edits : LATE)
+    super(invite, path, kind === 'invite' || kind === 'refused' ? undefined : LATE)
     this.#invite = invite
-    this.#path = path
     this.#info = info
-    this.#edits = edits
-    const { method, uri, body } = invite
-    this.received = { method, uri, body, path, headers: invite.headers.clone() }
   }
 
   /** As in `/admin/calls` and in the call's record: for `b2bua.terminate(id)`. */
@@ -58,24 +42,6 @@ export class ScriptCall extends MessageView {
 
   get state(): 'calling' | 'answered' | 'over' {
     return this.#info.state
-  }
-
-  /** The Request-URI of the caller's INVITE. */
-  get ruri(): string {
-    return decodeText(this.#invite.uri)
-  }
-
-  get transport(): Protocol {
-    return this.#path.protocol
-  }
-
-  /** Where the INVITE came from: the address the socket saw. */
-  get sourceIp(): string {
-    return this.#path.remote.host
-  }
-
-  get sourcePort(): number {
-    return this.#path.remote.port
   }
 
   /** In `onBye`: who hung up. In `onRefer`: who wants to transfer. Undefined elsewhere. */
@@ -101,15 +67,6 @@ export class ScriptCall extends MessageView {
     return this.#info.replaces
   }
 
-  /** The user who proved to be who they are; goes into the call's record. */
-  get authUser(): string | undefined {
-    return this.#authUser
-  }
-
-  set authUser(user: string | undefined) {
-    this.#authUser = user
-  }
-
   // ── What the callee's INVITE will say ───────────────────────────────────────────────────────────────────────────
 
   override setHeader(name: string, value: string | number): void {
@@ -129,31 +86,25 @@ export class ScriptCall extends MessageView {
 
   /** The user part of From on the callee's leg. */
   setFromUser(user: string): void {
-    this.#readdress('From', (uri) => ({ ...uri, user: encodeText(user) }))
+    this.put('set', 'From', rewrite.withUser('From', this.#field('from'), user, 'setFromUser'))
   }
 
   /** The host of From on the callee's leg, with a port when one is given after a colon. */
   setFromHost(host: string): void {
-    this.#readdress('From', (uri) => ({ ...uri, ...hostOf(host, 'setFromHost') }))
+    this.put('set', 'From', rewrite.withHost('From', this.#field('from'), host, 'setFromHost'))
   }
 
   /** The display name of From on the callee's leg; '' removes it. */
   setFromDisplay(display: string): void {
-    const parsed = parseNameAddr(this.#invite.headers.first('from') ?? '')
-    if (!parsed.ok) throw new ScriptError('From cannot be read')
-    const text = headerValue('From', display)
-    super.setHeader(
-      'From',
-      decodeText(formatNameAddr({ ...parsed.value, display: text === '' ? null : text })),
-    )
+    this.put('set', 'From', rewrite.withDisplay('From', this.#field('from'), display, 'setFromDisplay'))
   }
 
   setToUser(user: string): void {
-    this.#readdress('To', (uri) => ({ ...uri, user: encodeText(user) }))
+    this.put('set', 'To', rewrite.withUser('To', this.#field('to'), user, 'setToUser'))
   }
 
   setToHost(host: string): void {
-    this.#readdress('To', (uri) => ({ ...uri, ...hostOf(host, 'setToHost') }))
+    this.put('set', 'To', rewrite.withHost('To', this.#field('to'), host, 'setToHost'))
   }
 
   /** Who the callee sees calling: user part and display name of From, and P-Asserted-Identity when there is one. */
@@ -326,30 +277,6 @@ export class ScriptCall extends MessageView {
     return new Verdict(null)
   }
 
-  /** @internal The credentials in `name` for this realm are for us alone: they do not cross (§22.3). */
-  spend(name: string, realm: string): void {
-    this.#spent ??= new Map()
-    const realms = this.#spent.get(name) ?? new Set()
-    this.#spent.set(name, realms.add(realm))
-  }
-
-  /** @internal The script's own fields for the call's record: a JSON object. */
-  addToRecord(json: string): void {
-    this.#cdr = addFields(this.#cdr, json)
-  }
-
-  /** @internal */
-  decide(verdict: Decision['verdict'], edits: readonly Edit[] = this.#ownEdits()): Decision {
-    const user = this.#authUser
-    return {
-      verdict,
-      edits,
-      recordRoute: false,
-      cdr: this.#cdr,
-      authUser: user === undefined ? null : encodeText(user),
-    }
-  }
-
   #dialled(to: string | Contact | Destination, hop: string | null): DialVerdict['targets'][number] {
     if (typeof to === 'string') return { uri: target(to, 'dial'), nextHop: hop }
     const route = Destination.routeOf(to)
@@ -369,21 +296,8 @@ export class ScriptCall extends MessageView {
     return formatUri({ ...there.value, user })
   }
 
-  #ownEdits(): readonly Edit[] {
-    this.#edits.push(...spentEdits(this.#invite.headers, this.#spent))
-    this.#spent = null
-    return this.#edits
-  }
-
-  #readdress(name: 'From' | 'To', change: (uri: SipUri) => SipUri): void {
-    const parsed = parseNameAddr(this.#invite.headers.first(name.toLowerCase()) ?? '')
-    const uri = parsed.ok ? parseUri(parsed.value.uri) : parsed
-    if (!parsed.ok || !uri.ok || !isSipUri(uri.value))
-      throw new ScriptError(`the URI in ${name} is not a SIP URI`)
-    const text = formatUri(change(uri.value))
-    const checked = parseUri(text)
-    if (!checked.ok) throw new ScriptError(`${name}: ${checked.fault.what}; escape it as %XX (§19.1.2)`)
-    super.setHeader(name, decodeText(formatNameAddr({ ...parsed.value, uri: text })))
+  #field(name: string): string | undefined {
+    return this.#invite.headers.first(name)
   }
 }
 
@@ -395,14 +309,6 @@ function crossable(name: string): void {
   }
 }
 
-function hostOf(host: string, verb: string): { host: string; port: number | null } {
-  const parsed = parseUri(`sip:${encodeText(host)}`)
-  if (!parsed.ok || !isSipUri(parsed.value) || parsed.value.user !== null) {
-    throw new ScriptError(`${verb}: ${show(host)} is not a host`)
-  }
-  return { host: parsed.value.host, port: parsed.value.port }
-}
-
 function content(
   body: string | Uint8Array | undefined,
   contentType = 'application/sdp',
@@ -412,13 +318,8 @@ function content(
 }
 
 /** @param redirects Contact says where to (§21.3) */
-function fields(headers: CallAnswerOptions['headers'] = {}, redirects = false): [string, string][] {
-  const all: [string, string][] = []
-  for (const [name, given] of Object.entries(headers)) {
-    if (!redirects || headerKey(headerName(name)) !== 'contact') crossable(headerName(name))
-    if (/^(from|to|f|t)$/i.test(name))
-      throw new ScriptError(`${name} of a response is the request's (§8.2.6.2)`)
-    for (const value of Array.isArray(given) ? given : [given]) all.push([name, headerValue(name, value)])
-  }
-  return all
+function fields(headers: CallAnswerOptions['headers'], redirects = false): [string, string][] {
+  return replyFields(headers, (name) => {
+    if (!redirects || headerKey(name) !== 'contact') crossable(name)
+  })
 }

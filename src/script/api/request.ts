@@ -1,37 +1,25 @@
 import type { Decision, Edit } from '../../core/verdict.ts'
-import type { Path, Protocol } from '../../base/address.ts'
-import { isDigestFor } from '../../sip/auth/fields.ts'
-import { headerKey, type HeaderFields } from '../../sip/message/header-fields.ts'
+import type { Path } from '../../base/address.ts'
 import type { Request } from '../../sip/message/message.ts'
-import { formatNameAddr, parseNameAddr } from '../../sip/message/name-addr.ts'
-import { formatUri, isSipUri, parseUri, type SipUri } from '../../sip/message/uri.ts'
-import { finalStatus, headerName, headerValue, reasonText, show, target, writable } from './checks.ts'
+import { parseUri } from '../../sip/message/uri.ts'
+import { finalStatus, headerValue, reasonText, show, target, writable } from './checks.ts'
 import type { Contact } from './contact.ts'
 import { Destination } from './destination.ts'
 import { gateway } from './gateway.ts'
 import { inNetworks } from './guards.ts'
-import { Demands } from './demands.ts'
-import { bodyText, MessageView } from './message-view.ts'
-import { addFields } from './record-fields.ts'
+import { InboundView } from './inbound-view.ts'
+import { bodyText } from './message-view.ts'
+import { type GivenFields, replyFields } from './given-fields.ts'
 import * as rewrite from './rewrite.ts'
 import { ScriptError } from './script-error.ts'
 import { decodeText, encodeText } from './text.ts'
 import { Verdict } from './verdict.ts'
 
 export interface ReplyOptions {
-  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>
+  readonly headers?: GivenFields
   readonly body?: string | Uint8Array
   /** Of `body`; `text/plain` unless told. */
   readonly contentType?: string
-}
-
-/** @internal A request as it came, whatever the script has made of it since. Binary text. */
-export interface Received {
-  readonly method: string
-  readonly uri: string
-  readonly body: string
-  readonly path: Path
-  readonly headers: HeaderFields
 }
 
 export interface ForkOptions {
@@ -40,61 +28,23 @@ export interface ForkOptions {
 }
 
 /** A SIP request in a handler. What a handler changes is sent when its verdict is carried out, not before. */
-export class ScriptRequest extends MessageView {
+export class ScriptRequest extends InboundView {
   readonly #request: Request
-  readonly #path: Path
   readonly #routeConsumed: boolean
-  readonly #edits: Edit[]
   #recordRoute = false
   #addPath: 'if supported' | 'force' | null = null
   #natedContacts = false
-  #cdr: string | null = null
-  #authUser: string | undefined
-  /** Realms whose credentials have done their work and go no further, by field. */
-  #spent: Map<string, Set<string>> | null = null
-  readonly #received: Received
-  /** @internal What the script must keep to: see `Demands`. */
-  readonly demands = new Demands()
-  /** Users who proved themselves, by kind and realm of the credentials. Made when needed: most requests ask nobody. */
-  #proven: Map<string, string> | null = null
 
   /** @internal @param frozen why the request cannot be changed any more; undefined when it can */
   constructor(request: Request, path: Path, routeConsumed: boolean, frozen?: string) {
-    const edits: Edit[] = []
-    super(request, frozen ?? edits)
+    super(request, path, frozen)
     this.#request = request
-    this.#path = path
     this.#routeConsumed = routeConsumed
-    this.#edits = edits
-    const { uri, body } = request
-    this.#received = { method: request.method, uri, body, path, headers: request.headers }
-  }
-
-  /** @internal */
-  get received(): Received {
-    return this.#received
-  }
-
-  /** @internal */
-  get proven(): Map<string, string> {
-    return (this.#proven ??= new Map())
-  }
-
-  /** @internal The credentials in `name` for this realm are for us alone: they are not forwarded (§22.3). */
-  spend(name: string, realm: string): void {
-    this.#spent ??= new Map()
-    const realms = this.#spent.get(name) ?? new Set()
-    this.#spent.set(name, realms.add(realm))
   }
 
   /** As sent; methods are case-sensitive (RFC 3261 §7.1). */
   get method(): string {
     return this.#request.method
-  }
-
-  /** The Request-URI, as received or as last set. */
-  get ruri(): string {
-    return decodeText(this.#request.uri)
   }
 
   /** True when To has a tag: the request belongs to a dialog (§12.2). */
@@ -106,28 +56,6 @@ export class ScriptRequest extends MessageView {
   get maxForwards(): number | undefined {
     const text = this.#request.headers.first('max-forwards')
     return text === undefined ? undefined : Number(text)
-  }
-
-  get transport(): Protocol {
-    return this.#path.protocol
-  }
-
-  /** Where the request came from: the address the socket saw, whatever Via says. */
-  get sourceIp(): string {
-    return this.#path.remote.host
-  }
-
-  get sourcePort(): number {
-    return this.#path.remote.port
-  }
-
-  /** The user who proved to be who they are; goes into the call's record. A script that authenticates may set it. */
-  get authUser(): string | undefined {
-    return this.#authUser
-  }
-
-  set authUser(user: string | undefined) {
-    this.#authUser = user
   }
 
   /** Seconds that a REGISTER asks for: the first Contact's `expires`, else Expires (§10.3). Undefined when neither is there. */
@@ -149,15 +77,7 @@ export class ScriptRequest extends MessageView {
    * @param reason the standard phrase when not given
    */
   reply(code: number, reason?: string, options: ReplyOptions = {}): Verdict {
-    const headers: [string, string][] = []
-    for (const [name, given] of Object.entries(options.headers ?? {})) {
-      const field = headerName(name)
-      if (/^(from|to|f|t)$/i.test(field))
-        throw new ScriptError(`${name} of a response is the request's (§8.2.6.2)`)
-      writable(field, undefined, '')
-      for (const value of Array.isArray(given) ? given : [given])
-        headers.push([field, headerValue(field, value)])
-    }
+    const headers = replyFields(options.headers, (name) => writable(name, undefined, ''))
     const body = options.body === undefined ? null : bodyText(options.body)
     const type = body === null ? null : headerValue('Content-Type', options.contentType ?? 'text/plain')
     return new Verdict({
@@ -258,7 +178,7 @@ export class ScriptRequest extends MessageView {
    * come through the NAT. A Contact that is no SIP URI, or several of them, stay as they are.
    */
   fixNatedContact(): void {
-    const fixed = natedContact(this.#request.headers.all('contact'), this.sourceIp, this.sourcePort)
+    const fixed = rewrite.natedContact(this.#request.headers.all('contact'), this.sourceIp, this.sourcePort)
     if (fixed !== null) this.setHeader('Contact', decodeText(fixed))
   }
 
@@ -280,23 +200,17 @@ export class ScriptRequest extends MessageView {
     const text = encodeText(String(uri))
     const parsed = parseUri(text)
     if (!parsed.ok) throw new ScriptError(`setRuri: ${show(uri)} is not a URI: ${parsed.fault.what}`)
-    this.#setUri(text)
+    this.setUri(text)
   }
 
   /** Replaces the user part of the Request-URI. */
   setRuriUser(user: string): void {
-    this.#setUri(checkedUri({ ...this.#sipUri(), user: encodeText(user) }, 'setRuriUser'))
+    this.setUri(rewrite.uriWithUser(this.#request.uri, user, 'setRuriUser', 'the Request-URI'))
   }
 
   /** Replaces the host of the Request-URI, and its port when one is given after a colon. */
   setRuriHost(host: string): void {
-    const parsed = parseUri(`sip:${encodeText(host)}`)
-    if (!parsed.ok || !isSipUri(parsed.value) || parsed.value.user !== null) {
-      throw new ScriptError(`setRuriHost: ${show(host)} is not a host`)
-    }
-    const uri = this.#sipUri()
-    const port = parsed.value.port ?? uri.port
-    this.#setUri(checkedUri({ ...uri, host: parsed.value.host, port }, 'setRuriHost'))
+    this.setUri(rewrite.uriWithHost(this.#request.uri, host, 'setRuriHost', 'the Request-URI'))
   }
 
   /** Whether the request came from one of these networks: `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`. */
@@ -361,48 +275,11 @@ export class ScriptRequest extends MessageView {
     return this.#request.headers.first('contact')
   }
 
-  /** @internal The script's own fields for the call's record: a JSON object. */
-  addToRecord(json: string): void {
-    this.#cdr = addFields(this.#cdr, json)
-  }
-
-  /** @internal What `b2bua.onInvite` did before it gave the INVITE to us. */
-  inherit({ edits, cdr, authUser }: Decision): void {
-    this.#edits.push(...edits)
-    this.#cdr = cdr
-    if (authUser !== null) this.#authUser = decodeText(authUser)
-  }
-
   /** @internal */
-  decide(verdict: Decision['verdict'], edits: readonly Edit[] = this.#ownEdits()): Decision {
-    const user = this.#authUser
+  override decide(verdict: Decision['verdict'], edits?: readonly Edit[]): Decision {
+    const decision = super.decide(verdict, edits)
     const path = this.#addPath === null ? {} : { addPath: this.#addPath }
-    return {
-      verdict,
-      edits,
-      recordRoute: this.#recordRoute,
-      ...path,
-      cdr: this.#cdr,
-      authUser: user === undefined ? null : encodeText(user),
-    }
-  }
-
-  #ownEdits(): readonly Edit[] {
-    this.#edits.push(...spentEdits(this.#request.headers, this.#spent))
-    this.#spent = null
-    return this.#edits
-  }
-
-  #sipUri(): SipUri {
-    const parsed = parseUri(this.#request.uri)
-    if (!parsed.ok || !isSipUri(parsed.value))
-      throw new ScriptError(`the Request-URI ${this.ruri} is not a SIP URI`)
-    return parsed.value
-  }
-
-  #setUri(text: string): void {
-    this.#edits.push(['ruri', text])
-    this.#request.uri = text
+    return { ...decision, recordRoute: this.#recordRoute, ...path }
   }
 }
 
@@ -440,34 +317,3 @@ export type ForwardedRequest = Omit<
   | 'received'
   | 'spend'
 >
-
-function checkedUri(uri: SipUri, verb: string): string {
-  const text = formatUri(uri)
-  const parsed = parseUri(text)
-  if (!parsed.ok) throw new ScriptError(`${verb}: ${parsed.fault.what}; escape it as %XX (§19.1.2)`)
-  return text
-}
-
-/** The Contact with its host and port replaced; null when there is nothing to replace. */
-function natedContact(values: readonly string[], host: string, port: number): string | null {
-  const parsed = values.length === 1 ? parseNameAddr(values[0] ?? '') : null
-  const uri = parsed?.ok ? parseUri(parsed.value.uri) : null
-  if (!parsed?.ok || !uri?.ok || !isSipUri(uri.value)) return null
-  if (uri.value.host === host && (uri.value.port ?? 5060) === port) return null
-  return formatNameAddr({ ...parsed.value, uri: formatUri({ ...uri.value, host, port }) })
-}
-
-/** @internal Takes off the credentials that have done their work (§22.3). @param spent realms, by field */
-export function spentEdits(
-  headers: HeaderFields,
-  spent: ReadonlyMap<string, ReadonlySet<string>> | null,
-): Edit[] {
-  const edits: Edit[] = []
-  for (const [name, realms] of spent ?? []) {
-    const values = headers.all(headerKey(name))
-    const kept = values.filter((value) => !isDigestFor(value, realms))
-    if (kept.length === values.length) continue
-    edits.push(['remove', name], ...kept.map((value) => ['add', name, value] as const))
-  }
-  return edits
-}

@@ -2,7 +2,8 @@ import { headerKey } from '../../sip/message/header-fields.ts'
 import { parseNameAddr } from '../../sip/message/name-addr.ts'
 import type { Response } from '../../sip/message/message.ts'
 import { buildResponse, readResponse } from '../message-codec.ts'
-import { headerName, headerValue, show, target } from './checks.ts'
+import { headerValue, show, target } from './checks.ts'
+import { givenFields, type GivenFields } from './given-fields.ts'
 import { bodyText, MessageView } from './message-view.ts'
 import { ScriptError } from './script-error.ts'
 import { services } from './services.ts'
@@ -10,7 +11,7 @@ import { decodeText, encodeText } from './text.ts'
 
 export interface SendRequestOptions {
   /** Set besides what a request must have; From and To (without tag) replace ours. */
-  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>
+  readonly headers?: GivenFields
   readonly body?: string | Uint8Array
   /** Of `body`; `text/plain` unless told. */
   readonly contentType?: string
@@ -65,7 +66,7 @@ export async function sendRequest(
   }
   const body = options.body === undefined ? '' : bodyText(options.body)
   const type = body === '' ? null : headerValue('Content-Type', options.contentType ?? 'text/plain')
-  const headers = headersOf(options.headers ?? {})
+  const headers = givenFields(options.headers, allowed)
   const reader = await services().call(
     'proxy.sendRequest',
     verb,
@@ -74,8 +75,8 @@ export async function sendRequest(
     timeoutMs,
     body,
     type,
-    headers.length / 2,
-    ...headers,
+    headers.length,
+    ...headers.flat(),
     ...credentialsOf(options.credentials),
   )
   return reader.done ? null : new ReceivedReply(buildResponse(readResponse(reader)))
@@ -92,19 +93,10 @@ function methodOf(method: unknown): string {
   return method
 }
 
-function headersOf(given: NonNullable<SendRequestOptions['headers']>): string[] {
-  const flat: string[] = []
-  for (const [name, values] of Object.entries(given)) {
-    const field = headerName(name)
-    const key = headerKey(field)
-    if (OURS.has(key)) throw new ScriptError(`sendRequest: ${name} is written by the server`)
-    for (const value of Array.isArray(values) ? values : [values]) {
-      const text = headerValue(field, value)
-      if (key === 'from' || key === 'to') checkAddress(name, text)
-      flat.push(field, text)
-    }
-  }
-  return flat
+function allowed(name: string, value: string): void {
+  const key = headerKey(name)
+  if (OURS.has(key)) throw new ScriptError(`sendRequest: ${name} is written by the server`)
+  if (key === 'from' || key === 'to') checkAddress(name, value)
 }
 
 function credentialsOf(given: SendRequestOptions['credentials']): (string | null)[] {

@@ -5,7 +5,7 @@ import type { Secret } from '../../sip/auth/digest.ts'
 import { challenges, type Claim, countOf, proves, readClaim } from '../../sip/auth/digest-server.ts'
 import { NonceMint } from '../../sip/auth/nonce.ts'
 import type { CredentialFailure } from '../../spine/facts.ts'
-import type { Received } from '../api/request.ts'
+import type { Received } from '../api/inbound-view.ts'
 import type { AuthSettings } from './settings.ts'
 import { type Users, UsersUnavailable } from './users.ts'
 
