@@ -1,5 +1,5 @@
 import { decodeBencode, encodeBencode, isDictionary, type Dictionary } from '../base/bencode.ts'
-import type { MediaRelay } from '../core/b2bua/live-call.ts'
+import type { MediaRelay } from '../core/b2bua/call-media.ts'
 import type { MediaEngine } from '../media/media-engine.ts'
 import type { MediaResult, Party, Signal } from '../media/session.ts'
 import type { BatchReader, Item, Service, Services } from '../script/conversation.ts'

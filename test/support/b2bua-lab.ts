@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/base/clock.ts'
-import type { MediaRelay } from '../../src/core/b2bua/live-call.ts'
+import type { MediaRelay } from '../../src/core/b2bua/call-media.ts'
 import assert from 'node:assert/strict'
 import { B2buaCore } from '../../src/core/b2bua/b2bua-core.ts'
 import type { Ways } from '../../src/core/binding-ways.ts'

@@ -14,53 +14,22 @@ import type {
 import { type Content, NOTHING, type Header, type Outcome, type RefusedBy } from '../../sip/b2bua/events.ts'
 import { contentOf } from '../../sip/b2bua/headers.ts'
 import type { BridgeWorld } from '../../sip/b2bua/legs.ts'
-import type { DialTarget } from '../../sip/b2bua/plan.ts'
 import { UacLeg } from '../../sip/b2bua/uac-leg.ts'
 import type { UasLeg } from '../../sip/b2bua/uas-leg.ts'
 import type { Request, Response } from '../../sip/message/message.ts'
-import { parseNameAddr } from '../../sip/message/name-addr.ts'
 import type { Spine } from '../../spine/spine.ts'
-import { BranchWatch, type GatewayPort, rerouteCause } from '../branch-watch.ts'
+import { type GatewayPort, rerouteCause } from '../branch-watch.ts'
 import { type Cause, initiatorOf, resultOf } from '../call-result.ts'
 import type { Call } from '../calls.ts'
-import { editedRequest, editResponse } from '../edits.ts'
-import type {
-  CallHandlerKind,
-  CallInfo,
-  Decision,
-  DialVerdict,
-  Job,
-  Outcome as Decided,
-  Router,
-} from '../verdict.ts'
+import { editedRequest } from '../edits.ts'
+import type { CallHandlerKind, CallInfo, Decision, Job, Outcome as Decided, Router } from '../verdict.ts'
 import type { ContactWays } from './contact-ways.ts'
-import { outcomeOf, planFor, sameButTarget } from './plans.ts'
-import { replacesIn } from './replaces.ts'
-import { seenAs, split } from './seen.ts'
+import { CallMedia, type MediaRelay } from './call-media.ts'
+import { LegBooks } from './leg-books.ts'
+import { outcomeOf, planFor } from './plans.ts'
+import { type Asked, referReply, referTo, replyTo } from './replies.ts'
+import { seenAs } from './seen.ts'
 import type { LegTable } from './leg-table.ts'
-
-/** A media relay, as far as calls need it once a script has put theirs through it. */
-export interface MediaRelay {
-  /**
-   * Whether it has the media of this call.
-   * @param branch of whom an answer must have been put through it; null: of anybody, or nobody yet
-   */
-  has(callId: string, branch: string | null): boolean
-  /**
-   * Of a call whose first offer is the callee's, and shall go through the relay: how often this callee's has been put
-   * through. Null: of any other call.
-   */
-  awaited(callId: string, branch: string): number | null
-  /** @param done called once: what the other party shall see; null when the relay does not give it */
-  exchange(
-    callId: string,
-    crossing: Omit<Crossing, 'content'>,
-    sdp: string,
-    done: (sdp: string | null) => void,
-  ): void
-  /** Two parties that were being put together are, in the place of those before, or are not. */
-  paired(callId: string, pair: number, kept: boolean): void
-}
 
 /** What the live calls of a server share. */
 export interface CallWorld extends BridgeWorld {
@@ -92,14 +61,6 @@ const HANDLERS: Readonly<Record<Question['about'], CallHandlerKind>> = {
   refer: 'refer',
 }
 
-interface LegBook {
-  readonly at: number
-  answered: boolean | null
-  setupMs: number | null
-  /** Of a leg to a gateway. */
-  readonly watch: BranchWatch | null
-}
-
 /** One call of the back-to-back user agent: its bridge, its record, and what the script says to it. */
 export class LiveCall implements BridgeUser, Linked<LiveCall> {
   inSet: LinkedSet<LiveCall> | null = null
@@ -112,10 +73,9 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
   readonly #invite: Request
   readonly #path: Path
   readonly #receivedAt: number
-  /** When each leg of ours began, and what came of it. */
-  readonly #legs = new Map<UacLeg, LegBook>()
-  /** Callees whose first offer, as the script has left it, is the relay's already; by our tag on the leg. */
-  readonly #through = new Set<string>()
+  readonly #legs: LegBooks
+  readonly #media: CallMedia
+  readonly #asked: Asked
   #ringing = false
   #ended: Side | 'server' | null = null
   /** Told once that the call is answered, or why not. */
@@ -127,7 +87,16 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
     this.#invite = invite
     this.#path = path
     this.#receivedAt = receivedAt
-    this.bridge = new Bridge(world, this)
+    this.#legs = new LegBooks(world)
+    this.#media = new CallMedia(world.media, call.callId, world.input)
+    const bridge = new Bridge(world, this)
+    this.bridge = bridge
+    this.#asked = {
+      invite,
+      crossing: (headers) => bridge.crossing(headers),
+      locate: (targets) => world.contacts.locate(targets, call.ruri),
+      referred: world.referred,
+    }
     call.kind = 'b2bua'
     call.hangUp = () => world.input(() => this.terminate())
   }
@@ -152,7 +121,8 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
       const content = body === null ? null : outcomeOf(code, reason, [], body, contentType).content
       this.bridge.progress(code, reason, content, [])
     }
-    if (verdict.do === 'dial') this.bridge.dial(planFor(this.#invite, decision.edits, verdict, this.#located))
+    if (verdict.do === 'dial')
+      this.bridge.dial(planFor(this.#invite, decision.edits, verdict, this.#asked.locate))
     else {
       const { code, reason, headers, body, contentType } = verdict
       this.bridge.answer(outcomeOf(code, reason, headers, body, contentType))
@@ -164,65 +134,47 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
   }
 
   ask(question: Question, done: (reply: Reply) => void): void {
-    const response =
-      question.about === 'refer' ? null : seenAs(this.#invite, question.response, legOf(question))
-    const refer = question.about === 'refer' ? question.ask.request : null
-    const branch = legOf(question)?.localTag ?? null
-    const before = this.#awaited(branch)
-    const info = this.#info(question.about === 'refer' ? question.side : null, refer)
-    const asked = this.#run(HANDLERS[question.about], response, info, (decided) =>
-      this.#w.input(() => {
-        const reply = this.#replyTo(question, response, decided)
-        const now = this.#awaited(branch)
-        if (branch !== null && reply.do === 'pass' && (now ?? 0) > (before ?? 0)) this.#through.add(branch)
-        done(reply)
-      }),
-    )
-    // No room: a response passes, a transfer does not. Later, as every answer.
-    if (!asked) {
-      const passed = this.#replyTo(question, response, null)
-      this.#w.clock.startTimer(0, () => this.#w.input(() => done(passed)))
-    }
+    if (question.about === 'refer') return this.#askOfRefer(question, done)
+    const leg = question.about === 'failure' ? null : question.leg
+    const response = seenAs(this.#invite, question.response, leg)
+    const branch = leg?.localTag ?? null
+    const before = this.#media.awaited(branch)
+    this.#consult(HANDLERS[question.about], response, this.#info(null, null), (decided) => {
+      const reply = replyTo(question, decided, this.#asked)
+      if (decided !== null && reply.do === 'pass') this.#media.passed(branch, before)
+      done(reply)
+    })
   }
 
-  /** Media that a script has put through the relay stays there, whatever the parties agree on later. */
-  relay({ content, ...crossing }: Crossing, done: (content: Content | null) => void): void {
-    const { media } = this.#w
-    if (media === null) return done(content)
-    const { branch, early } = crossing
-    const delayed = this.#awaited(branch) !== null
-    // The script has seen to it by itself.
-    if (delayed && early && crossing.what === 'offer' && this.#through.delete(branch)) return done(content)
-    // Before the answer it is the script's affair whose descriptions go through the relay.
-    if (!delayed && !media.has(this.call.callId, early ? branch : null)) return done(content)
-    // A part of a body cannot be told from the whole here: what is not plainly SDP does not pass the relay by.
-    if (
-      !content.fields.some(
-        ([name, value]) => /^(content-type|c)$/i.test(name) && /^application\/sdp\b/i.test(value),
-      )
-    ) {
-      return done(null)
-    }
-    return media.exchange(this.call.callId, crossing, content.body, (sdp) =>
-      this.#w.input(() => done(sdp === null ? null : { ...content, body: sdp })),
+  #askOfRefer({ side, ask: { request } }: Question & { about: 'refer' }, done: (reply: Reply) => void): void {
+    this.#consult('refer', null, this.#info(side, request), (decided) =>
+      done(referReply(request, decided, this.#asked)),
     )
+  }
+
+  /** @param done told what the script has decided; null: there was no room to ask it. Later, in either case */
+  #consult(
+    kind: CallHandlerKind,
+    response: Response | null,
+    info: CallInfo,
+    done: (decided: Decided | null) => void,
+  ): void {
+    const { input, clock } = this.#w
+    const asked = this.#run(kind, response, info, (decided) => input(() => done(decided)))
+    if (!asked) clock.startTimer(0, () => input(() => done(null)))
+  }
+
+  relay(crossing: Crossing, done: (content: Content | null) => void): void {
+    this.#media.relay(crossing, done)
   }
 
   held(branch: string): boolean {
-    return this.#awaited(branch) !== null
-  }
-
-  #awaited(branch: string | null): number | null {
-    const { media } = this.#w
-    return media === null || branch === null ? null : media.awaited(this.call.callId, branch)
+    return this.#media.awaited(branch) !== null
   }
 
   onPaired(pair: number, kept: boolean): void {
-    this.#w.media?.paired(this.call.callId, pair, kept)
+    this.#media.paired(pair, kept)
   }
-
-  readonly #located = (targets: DialVerdict['targets']): readonly DialTarget[] =>
-    this.#w.contacts.locate(targets, this.call.ruri)
 
   newCallId(): string {
     return this.#w.newCallId()
@@ -233,51 +185,28 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
     if (leg.callId !== this.call.callId) this.call.legs = [...this.call.legs, leg.callId]
     if (leg instanceof UacLeg && leg.calling) {
       this.#w.contacts.begin(leg)
-      const { clock, gateways } = this.#w
-      const { gateway } = leg.target
-      const watch = gateway == null || gateways === null ? null : new BranchWatch(gateways, gateway, clock)
-      this.#legs.set(leg, { at: clock.now(), answered: null, setupMs: null, watch })
+      this.#legs.begin(leg)
     }
   }
 
   onLegDecided(leg: UacLeg, by: RefusedBy | null, status: number): void {
-    const known = this.#legs.get(leg)
-    if (known === undefined || known.answered !== null) return
-    // Given up: that says nothing of the gateway, and its leg has not been decided.
-    if (by === 'cancelled') return known.watch?.failed('cancelled')
-    const answered = by === null
-    known.answered = answered
-    if (by === null || by === 'peer') known.watch?.received(status)
-    else if (by === 'no-answer') known.watch?.unanswered()
-    else known.watch?.failed(by)
-    known.setupMs = answered ? this.#w.clock.now() - known.at : null
+    this.#legs.decided(leg, by, status)
   }
 
   onLegOver(leg: UasLeg | UacLeg): void {
     this.#w.legs.remove(leg)
     this.#w.contacts.end(leg.callId)
-    this.#tellLeg(leg)
+    this.#legs.close(leg)
   }
 
-  /** Another call has it from now on: what became of it here is told. */
   onLegMoved(leg: UasLeg | UacLeg): void {
-    this.#tellLeg(leg)
-  }
-
-  #tellLeg(leg: UasLeg | UacLeg): void {
-    if (!(leg instanceof UacLeg)) return
-    const known = this.#legs.get(leg)
-    this.#legs.delete(leg)
-    const { legEnded } = this.#w.spine
-    if (known === undefined || !legEnded.active) return
-    const result = known.answered === null ? 'cancelled' : known.answered ? 'answered' : 'refused'
-    legEnded.publish({ result, setupMs: known.setupMs })
+    this.#legs.close(leg)
   }
 
   onRinging(leg: UacLeg, status: number): void {
     this.#ringing = true
     this.call.ringing = true
-    this.#legs.get(leg)?.watch?.received(status)
+    this.#legs.ringing(leg, status)
   }
 
   movesOn(gateway: string, by: RefusedBy, status: number): boolean {
@@ -294,7 +223,7 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
 
   onRefused(by: RefusedBy | null, outcome: Outcome, meant: number): void {
     const cause = by === null ? 'server' : CAUSES[by]
-    const remote = [...this.#legs.keys()].map((leg) => this.#w.remoteOf(leg)).findLast((r) => r !== null)
+    const remote = this.#legs.legs.map((leg) => this.#w.remoteOf(leg)).findLast((r) => r !== null)
     if (remote !== undefined && remote !== null) this.call.routedTo(remote.host, remote.port)
     this.call.fail(
       resultOf(meant, cause, this.#ringing),
@@ -354,79 +283,14 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
   }
 
   #info(side: CallInfo['side'], refer: Request | null): CallInfo {
-    const target = refer === null ? null : parseNameAddr(refer.headers.first('refer-to') ?? '')
-    const uri = target?.ok ? target.value.uri : null
-    const question = uri?.indexOf('?') ?? -1
+    const target = refer === null ? null : referTo(refer)
     return {
       id: this.call.id,
       state: this.bridge.state,
       side: side ?? this.#ended,
-      referTo: uri === null ? null : question < 0 ? uri : uri.slice(0, question),
-      replaces: uri !== null && /[?&]replaces=/i.test(uri),
+      referTo: target?.uri ?? null,
+      replaces: target?.replaces ?? false,
     }
-  }
-
-  #replyTo(question: Question, response: Response | null, decided: Decided | null): Reply {
-    if (question.about === 'refer') return this.#referReply(question.ask.request, decided)
-    const { headers } = question.response
-    const pass: Reply = {
-      do: 'pass',
-      content: question.response.content,
-      headers: this.bridge.crossing(headers),
-    }
-    if (decided === null || !decided.ok || response === null) return pass
-    const { verdict, edits } = decided.decision
-    switch (verdict.do) {
-      case 'drop':
-        return { do: 'drop' }
-      case 'reply':
-        return {
-          do: 'refuse',
-          outcome: outcomeOf(
-            verdict.code,
-            verdict.reason,
-            verdict.headers,
-            verdict.body,
-            verdict.contentType,
-          ),
-        }
-      case 'reject':
-        return { do: 'refuse', outcome: { ...NOTHING, status: verdict.code, reason: verdict.reason } }
-      case 'hangup':
-        return { do: 'refuse', outcome: { ...NOTHING, status: 603, reason: null } }
-      case 'dial':
-        return { do: 'dial', plan: planFor(this.#invite, edits, verdict, this.#located) }
-      default: {
-        const crossed = seenAs(
-          this.#invite,
-          { ...question.response, headers: this.bridge.crossing(headers) },
-          null,
-        )
-        editResponse(crossed, edits)
-        return { do: 'pass', ...split(crossed) }
-      }
-    }
-  }
-
-  #referReply(refer: Request, decided: Decided | null): Reply {
-    const refuse = (status: number, reason: string | null): Reply => ({
-      do: 'refuse',
-      outcome: { ...NOTHING, status, reason },
-    })
-    if (decided === null) return refuse(503, null)
-    if (!decided.ok) return refuse(500, null)
-    const { verdict } = decided.decision
-    if (verdict.do === 'reply') return refuse(verdict.code, verdict.reason)
-    if (verdict.do !== 'transfer') return refuse(603, null)
-    const info = this.#info(null, refer)
-    const uri = verdict.target ?? info.referTo
-    if (uri === null) return refuse(400, 'No Refer-To')
-    const found = verdict.target === null ? this.#w.referred(refer) : null
-    const replaces = found === null && verdict.target === null ? replacesIn(refer) : null
-    const headers: Header[] = replaces === null ? [] : [['Replaces', replaces]]
-    const { nextHop, contact = null } = verdict
-    const targets = this.#located([{ uri, nextHop, contact }])
-    return { do: 'transfer', plan: sameButTarget(this.#invite, uri, targets, headers), found }
   }
 }
 
@@ -437,11 +301,6 @@ const CAUSES: Readonly<Record<RefusedBy, Cause>> = {
   unroutable: 'server',
   'no-answer': 'no-answer',
   cancelled: 'server',
-}
-
-/** Whose response it is. */
-function legOf(question: Question): UacLeg | null {
-  return 'leg' in question ? question.leg : null
 }
 
 function reasonIn(headers: readonly Header[]): string | null {

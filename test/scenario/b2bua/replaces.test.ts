@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { MediaRelay } from '../../../src/core/b2bua/live-call.ts'
+import type { MediaRelay } from '../../../src/core/b2bua/call-media.ts'
 import type { Response } from '../../../src/sip/message/message.ts'
 import { sdp, type Agent, type AgentCall } from '../../support/agent.ts'
 import { b2buaLab, decision, dial, type B2buaLabOptions } from '../../support/b2bua-lab.ts'
