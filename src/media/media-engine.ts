@@ -5,24 +5,23 @@ import type { CallRecord, MediaFigures } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
 import { DelayedOffers } from './delayed.ts'
 import { Departures } from './departures.ts'
+import { Exchanges } from './exchanges.ts'
 import { choose, Instance, type InstanceOptions } from './instance.ts'
-import { NgClient, type NgAnswer } from './ng-client.ts'
+import { NgClient } from './ng-client.ts'
 import { Prober } from './prober.ts'
-import { withExtras, type Profiles } from './profiles.ts'
+import type { Profiles } from './profiles.ts'
 import { MediaRecords } from './records.ts'
 import {
   CALL_OVER,
   type Exchange,
   type MediaResult,
-  movesOn,
-  newSession,
   NO_INSTANCE,
   NO_SESSION,
   type Party,
-  resultOf,
   type Session,
   type Signal,
 } from './session.ts'
+import { Sessions } from './sessions.ts'
 
 export interface MediaEngineOptions {
   readonly clock: Clock
@@ -47,9 +46,8 @@ export class MediaEngine {
   readonly #o: MediaEngineOptions
   readonly #prober: Prober
   readonly #records: MediaRecords
-  readonly #sessions = new Map<string, Session>()
-  /** Of parties that are being put together, while those before still talk; by Call-ID. */
-  readonly #successors = new Map<string, Session>()
+  readonly #sessions: Sessions
+  readonly #exchanges: Exchanges
   readonly #departures: Departures
   readonly #delayed: DelayedOffers
   /** Call attempts that are open, by Call-ID: an upstream fork has several. */
@@ -64,11 +62,21 @@ export class MediaEngine {
     this.client = new NgClient(options)
     this.#prober = new Prober({ clock, spine, client: this.client, instances: this.instances, intervalMs })
     this.#departures = new Departures(this.client, this.#prober)
+    this.#sessions = new Sessions(this.#departures, () => choose(this.instances, new Set()))
     this.#records = new MediaRecords(clock)
     this.#delayed = new DelayedOffers({
-      sessionOf: (callId) => this.#sessions.get(callId),
+      sessionOf: (callId) => this.#sessions.find(callId),
       offer: (signal, parties, done) => this.#offer(signal, parties, done),
-      answer: (session, signal, done) => this.#answered(session, signal, done),
+      answer: (session, signal, done) => this.#exchanges.answer(session, signal, done),
+    })
+    this.#exchanges = new Exchanges({
+      client: this.client,
+      prober: this.#prober,
+      departures: this.#departures,
+      instances: this.instances,
+      profiles: options.profiles,
+      delayed: this.#delayed,
+      failed: (session) => this.#sessions.remove(session),
     })
     spine.callStarted.subscribe(({ callId }) => this.#open.set(callId, (this.#open.get(callId) ?? 0) + 1))
     spine.callEnded.subscribe((record) => this.#ended(record))
@@ -76,7 +84,7 @@ export class MediaEngine {
 
   /** Media sessions that an instance holds for us: `siphon_media_sessions_active`. */
   get sessions(): number {
-    return this.#sessions.size + this.#successors.size + this.#departures.size
+    return this.#sessions.size
   }
 
   /** Tables that must be empty when nothing goes on. */
@@ -98,7 +106,7 @@ export class MediaEngine {
   /** An INVITE without an offer: whichever callee makes one, it and its answer are anchored. Nothing is sent yet. */
   awaitOffer(signal: Signal, done: (result: MediaResult) => void): void {
     const { callId } = signal
-    const instance = this.#sessions.get(callId)?.instance ?? choose(this.instances, new Set())
+    const instance = this.#sessions.find(callId)?.instance ?? choose(this.instances, new Set())
     if (!this.#open.has(callId)) done(CALL_OVER)
     else if (instance === null) done(NO_INSTANCE)
     else {
@@ -125,40 +133,28 @@ export class MediaEngine {
       leaving.onGone.push(() => this.#offer(signal, parties, done))
       return
     }
-    let session = this.#sessions.get(callId)
+    let session = this.#sessions.find(callId)
     if (session === undefined) {
       const instance = choose(this.instances, new Set())
       if (instance === null) {
         done(NO_INSTANCE)
         return
       }
-      session = newSession(parties, instance)
-      this.#sessions.set(callId, session)
+      session = this.#sessions.begin(parties, instance)
       this.#figures.delete(callId)
     }
-    session.profile = signal.profile ?? session.profile
-    this.#tryOffer(session, signal, new Set(), done)
+    this.#exchanges.offer(session, signal, done)
   }
 
   /** Anchors the SDP of the response to an offer. */
   answer(signal: Signal, done: (result: MediaResult) => void): void {
     if (this.#delayed.response(signal, done)) return
-    const session = this.#sessions.get(signal.callId)
+    const session = this.#sessions.find(signal.callId)
     if (session === undefined) {
       done(NO_SESSION)
       return
     }
-    this.#answered(session, signal, done)
-  }
-
-  #answered(session: Session, signal: Signal, done: (result: MediaResult) => void): void {
-    session.profile = signal.profile ?? session.profile
-    const { toTag } = signal
-    if (signal.fromTag === session.callerTag && toTag !== null) {
-      session.calleeTag = toTag
-      if (!session.answered.includes(toTag)) session.answered = [...session.answered, toTag]
-    }
-    this.#ask(session, this.#command('answer', session, signal), (answer) => done(resultOf(session, answer)))
+    this.#exchanges.answer(session, signal, done)
   }
 
   /**
@@ -166,7 +162,7 @@ export class MediaEngine {
    * @param branch the tag of a callee whose answer must have been put through; null: of any, or none yet
    */
   has(callId: string, branch: string | null = null): boolean {
-    const session = this.#sessions.get(callId)
+    const session = this.#sessions.find(callId)
     return session !== undefined && (branch === null || session.answered.includes(branch))
   }
 
@@ -177,7 +173,7 @@ export class MediaEngine {
   renegotiate(callId: string, exchange: Exchange, sdp: string, done: (result: MediaResult) => void): void {
     if (this.#delayed.exchange(callId, exchange, sdp, done)) return
     const { what, from, pair, branch } = exchange
-    const session = this.#sessionOf(callId, exchange)
+    const session = this.#sessions.of(callId, exchange)
     const calleeTag = pair === 0 ? branch : session?.calleeTag
     // The first answer of a call that was begun by taking somebody's place comes this way, too.
     const known = pair > 0 || what === 'answer' || session?.calleeTag !== null
@@ -199,45 +195,13 @@ export class MediaEngine {
       profile: null,
       extras: {},
     }
-    if (what === 'offer') this.#tryOffer(session, signal, new Set(), done)
-    else this.#answered(session, signal, done)
+    if (what === 'offer') this.#exchanges.offer(session, signal, done)
+    else this.#exchanges.answer(session, signal, done)
   }
 
   /** The parties of this pair talk, in the place of those before, or do not. */
   paired(callId: string, pair: number, kept: boolean): void {
-    const session = this.#successors.get(callId)
-    if (session?.pair !== pair) return
-    this.#successors.delete(callId)
-    const stays = kept && this.#open.has(callId)
-    const leaving = stays ? this.#sessions.get(callId) : session
-    if (stays) this.#sessions.set(callId, session)
-    if (leaving !== undefined) this.#departures.add(leaving, () => undefined)
-  }
-
-  #sessionOf(callId: string, { what, pair }: Exchange): Session | null {
-    const session = this.#sessions.get(callId)
-    const successor = this.#successors.get(callId)
-    if (session === undefined) return null
-    if (session.pair === pair) return session
-    if (successor?.pair === pair) return successor
-    // One that was never settled, and a pair of the past, are nobody's any more.
-    if (what !== 'offer' || pair < session.pair) return null
-    if (successor !== undefined) this.paired(callId, successor.pair, false)
-    const instance = session.instance.state === 'up' ? session.instance : choose(this.instances, new Set())
-    if (instance === null) return null
-    const { profile } = session
-    const signal = {
-      callId,
-      fromTag: 'caller',
-      toTag: 'callee',
-      viaBranch: null,
-      sdp: '',
-      profile,
-      extras: {},
-    }
-    const fresh = newSession(signal, instance, pair)
-    this.#successors.set(callId, fresh)
-    return fresh
+    this.#sessions.settle(callId, pair, kept && this.#open.has(callId))
   }
 
   /**
@@ -251,7 +215,7 @@ export class MediaEngine {
     extras: Dictionary,
     done: (result: MediaResult) => void,
   ): void {
-    const session = this.#sessions.get(callId)
+    const session = this.#sessions.find(callId)
     if (session === undefined) {
       done(NO_SESSION)
       return
@@ -262,15 +226,13 @@ export class MediaEngine {
       return
     }
     const whom: Dictionary = tag === null ? {} : { 'from-tag': tag }
-    this.#ask(session, { ...extras, command, 'call-id': session.name, ...whom }, (answer) =>
-      done(resultOf(session, answer)),
-    )
+    this.#exchanges.tell(session, { ...extras, command, ...whom }, done)
   }
 
   /** Deletes the media of a call that goes on, or is about to end. Without media there is nothing to do: `done(false)`. */
   delete(callId: string, done: (deleted: boolean) => void): void {
     this.#delayed.end(callId)
-    const session = this.#sessions.get(callId)
+    const session = this.#sessions.find(callId)
     if (session === undefined) {
       done(false)
       return
@@ -307,8 +269,7 @@ export class MediaEngine {
   async close(): Promise<void> {
     this.#prober.close()
     this.#delayed.clear()
-    for (const callId of this.#successors.keys()) this.#abandon(callId)
-    for (const session of this.#sessions.values()) this.#leave(session, () => undefined)
+    this.#sessions.clear()
     await new Promise<void>((done) => {
       const timer = this.#o.clock.startTimer(CLOSE_MS, done)
       this.#departures.whenIdle(() => {
@@ -318,97 +279,6 @@ export class MediaEngine {
     })
     this.#records.release()
     await this.client.close()
-  }
-
-  #tryOffer(
-    session: Session,
-    signal: Signal,
-    tried: Set<Instance>,
-    done: (result: MediaResult) => void,
-  ): void {
-    const { instance } = session
-    tried.add(instance)
-    this.#ask(session, this.#command('offer', session, signal), (answer) => {
-      const accepted = answer.outcome === 'ok'
-      if (accepted && !session.established) {
-        session.established = true
-        session.instance = instance
-      }
-      if (!session.established) this.#refused(session, instance, signal, tried, answer, done)
-      else if (session.instance === instance) done(resultOf(session, answer))
-      else {
-        // Another offer of the call, made at the same time, was accepted elsewhere: that is where the call is.
-        if (accepted) this.#departures.tell(instance, session.name)
-        this.#tryOffer(session, signal, tried, done)
-      }
-    })
-  }
-
-  /** No offer of the call was accepted yet: another instance may do, and what this one made of it must not stay. */
-  #refused(
-    session: Session,
-    instance: Instance,
-    signal: Signal,
-    tried: Set<Instance>,
-    answer: NgAnswer,
-    done: (result: MediaResult) => void,
-  ): void {
-    const { name } = session
-    const next = movesOn(answer) && !session.over ? this.#next(session, tried) : null
-    if (next !== null) {
-      this.#departures.tell(instance, name)
-      session.instance = next
-      this.#tryOffer(session, signal, tried, done)
-      return
-    }
-    const result = movesOn(answer)
-      ? { ...NO_INSTANCE, what: `${NO_INSTANCE.what}: ${answer.what}` }
-      : resultOf(session, answer)
-    // Another offer of the call may still be accepted there; when the call is over, it is deleted below.
-    if (session.busy > 0 || session.over) {
-      done(result)
-      return
-    }
-    this.#forget(session)
-    // Who is told no may try again at once, and must not be overtaken by this.
-    if (answer.outcome === 'error') this.#departures.tell(instance, name, () => done(result))
-    else {
-      this.#departures.tell(instance, name)
-      done(result)
-    }
-  }
-
-  /** Another offer of the same call may have found an instance meanwhile. */
-  #next(session: Session, tried: Set<Instance>): Instance | null {
-    return tried.has(session.instance) ? choose(this.instances, tried) : session.instance
-  }
-
-  /** The flags are those of the side that will see the SDP, whichever side began this exchange. */
-  #command(command: 'offer' | 'answer', session: Session, signal: Signal): Dictionary {
-    const profile = this.#o.profiles[session.profile] ?? { offer: {}, answer: {} }
-    const byCaller = signal.fromTag === session.callerTag
-    const toCallee = (command === 'offer') === byCaller
-    const tags: Record<string, string> = { 'call-id': session.name, 'from-tag': signal.fromTag }
-    if (signal.toTag !== null) tags['to-tag'] = signal.toTag
-    if (signal.viaBranch !== null) tags['via-branch'] = signal.viaBranch
-    const flags = this.#delayed.flags(command, session, signal, profile)
-    return {
-      ...(flags ?? withExtras(toCallee ? profile.offer : profile.answer, signal.extras)),
-      command,
-      ...tags,
-      sdp: signal.sdp,
-    }
-  }
-
-  #ask(session: Session, command: Dictionary, done: (answer: NgAnswer) => void): void {
-    const { instance } = session
-    session.busy++
-    this.client.ask(instance.address, command, instance.timeoutMs, (answer) => {
-      this.#prober.judge(instance, answer)
-      session.busy--
-      done(answer)
-      this.#departures.proceed(session)
-    })
   }
 
   #ended(record: CallRecord): void {
@@ -421,8 +291,8 @@ export class MediaEngine {
     }
     this.#open.delete(callId)
     this.#delayed.end(callId)
-    this.#abandon(callId)
-    const session = this.#sessions.get(callId)
+    this.#sessions.abandon(callId)
+    const session = this.#sessions.find(callId)
     const known = this.#figures.get(callId)
     if (known !== undefined) {
       this.#figures.delete(callId)
@@ -430,7 +300,7 @@ export class MediaEngine {
       this.#records.settle(callId, known)
     } else if (session !== undefined && record.answeredAt !== null && record.endedAt === null) {
       // Answered without Record-Route: the call goes on where we do not see it, and so does its media.
-      this.#forget(session)
+      this.#sessions.remove(session)
     } else if (session !== undefined) {
       this.#records.expect(callId)
       this.#leave(session, (figures) => this.#records.settle(callId, figures))
@@ -444,19 +314,7 @@ export class MediaEngine {
   }
 
   #leave(session: Session, onFigures: (figures: MediaFigures | null) => void): void {
-    this.#sessions.delete(session.callId)
+    this.#sessions.remove(session)
     this.#departures.add(session, onFigures)
-  }
-
-  /** Parties that were being put together when their call ended. */
-  #abandon(callId: string): void {
-    const successor = this.#successors.get(callId)
-    if (successor !== undefined) this.paired(callId, successor.pair, false)
-  }
-
-  #forget(session: Session): void {
-    for (const table of [this.#sessions, this.#successors]) {
-      if (table.get(session.callId) === session) table.delete(session.callId)
-    }
   }
 }
