@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { errorText } from '../base/error-text.ts'
 import type { CheckScript } from './check.ts'
 import { EXIT } from './exit-codes.ts'
 import type { Format } from './faults.ts'
@@ -79,9 +80,7 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
   } catch (error) {
     // commander has printed its own word; help and version are no mistakes.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    terminal.err(
-      `siphon: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    )
+    terminal.err(`siphon: internal error: ${errorText(error)}\n`)
     return EXIT.internal
   }
 }

@@ -1,7 +1,9 @@
 import { systemClock } from '../base/clock.ts'
+import { errorText } from '../base/error-text.ts'
 import type { Config } from '../config/config.ts'
 import { createLogWriter } from '../observe/log/writer.ts'
-import { Server, StartError, type ServerAddresses } from '../server/server.ts'
+import { Server, type ServerAddresses } from '../server/server.ts'
+import { StartError } from '../server/start-error.ts'
 import { EXIT } from './exit-codes.ts'
 import { faultsAsText } from './faults.ts'
 import { scriptFault } from './script-fault.ts'
@@ -58,7 +60,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<numb
     }
     const fail = (error: unknown): void => {
       if (error instanceof StartError) process.stderr.write(startFault(config, error))
-      else server.say('error', 'server', error instanceof Error ? String(error.stack) : String(error))
+      else server.say('error', 'server', errorText(error))
       void server.stopNow().then(() => end(error instanceof StartError ? codeOf(error) : EXIT.internal))
     }
     const reload = (): void => {

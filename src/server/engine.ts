@@ -1,6 +1,6 @@
-import type { Address, Path } from '../base/address.ts'
-import { ByteRingWriter } from '../base/byte-ring.ts'
+import type { Address } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
+import { errorText } from '../base/error-text.ts'
 import { Looks } from '../base/looks.ts'
 import { sourceOf } from '../base/network.ts'
 import type { Identifiers } from '../base/identifiers.ts'
@@ -20,16 +20,9 @@ import { RegistrarCore } from '../core/registrar-core.ts'
 import { Guard } from '../core/security/guard.ts'
 import { watchForSignals } from '../core/security/watch.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
-import { MetricsWriter } from '../metrics/writer.ts'
-import { CdrTap } from '../observe/cdr/tap.ts'
-import { HepTap } from '../observe/hep/tap.ts'
-import { attachLogTap } from '../observe/log/tap.ts'
-import { attachMetricsTap } from '../observe/metrics/tap.ts'
-import { startThreadProbe } from '../observe/metrics/probe.ts'
 import type { HostControlPort, Service } from '../script/conversation.ts'
 import { ScriptHost } from '../script/host.ts'
-import type { CallRecord, LogLine } from '../spine/facts.ts'
-import type { Message } from '../sip/message/message.ts'
+import type { LogLine } from '../spine/facts.ts'
 import { createSpine } from '../spine/spine.ts'
 import { SizedRequests } from '../stack/sized-requests.ts'
 import { TransactionLayer } from '../stack/transaction-layer.ts'
@@ -37,8 +30,10 @@ import type { Flow } from '../stack/transport.ts'
 import { TransportLayer } from '../stack/transport-layer.ts'
 import { authServices } from './auth-services.ts'
 import { banServices } from './ban-services.ts'
-import type { EngineLevels, EngineStart, Question, Questions } from './conversation.ts'
+import type { EngineStart, Question, Questions } from './conversation.ts'
 import { registrarServices } from './registrar-services.ts'
+import { busy, engineLevels, type EngineTables, mayPause } from './engine-levels.ts'
+import { attachTaps } from './engine-taps.ts'
 import { banPage, callPage, markGateway } from './engine-rows.ts'
 import { listenFault } from './listen-fault.ts'
 import { openMediaSockets } from './media-sockets.ts'
@@ -47,9 +42,6 @@ import { createNextHops } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import { Outgoing } from './outgoing.ts'
 import { startTidying } from './tidy.ts'
-
-/** Bindings and transactions, those that only linger included, with which a collection takes no longer than a retransmission is late. */
-const MOST_KEPT = 20_000
 
 export interface EngineWorld {
   readonly clock: Clock
@@ -81,7 +73,7 @@ export class Engine {
   readonly #outgoing: Outgoing
   readonly #media: MediaEngine | null
   readonly #guard: Guard
-  readonly #dnsEntries: () => number
+  readonly #tables: EngineTables
   readonly #closers: (() => void)[] = []
 
   constructor(start: EngineStart, world: EngineWorld) {
@@ -90,8 +82,7 @@ export class Engine {
     this.#clock = clock
     this.#outbox = outbox
     const spine = createSpine((channel, error) => {
-      const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
-      outbox.line(line(clock, 'error', `a listener of ${channel} failed: ${what}`))
+      outbox.line(line(clock, 'error', `a listener of ${channel} failed: ${errorText(error)}`))
     })
     this.#guard = new Guard({
       clock,
@@ -103,7 +94,6 @@ export class Engine {
     const hops = createNextHops(start.dns, start.listeners, clock, (asked) => {
       if (spine.dnsAsked.active) spine.dnsAsked.publish(asked)
     })
-    this.#dnsEntries = hops.entries
     this.#transport = new TransportLayer({
       clock,
       nextHops: hops.nextHops,
@@ -196,26 +186,21 @@ export class Engine {
       layer: () => this.#requests,
       router: this.host,
       resolver: hops.nextHops,
+      own,
+      failover: start.dns.failover,
+      ways: this.#registrar.location,
+      flowTokens: this.#flowTokens,
+      gateways: this.#outgoing.gateways,
       // Without a connection there is none to be found.
       flowFor: (uri: string, called?: string) =>
         this.#transport.connectionCount === 0 ? undefined : (this.#flowFor(uri, called) ?? undefined),
     }
     const proxy = new ProxyCore({
       ...shared,
-      own,
-      failover: start.dns.failover,
-      ways: this.#registrar.location,
-      flowTokens: this.#flowTokens,
       timerCMs: start.timerCMs,
-      gateways: this.#outgoing.gateways,
     })
     this.#b2bua = new B2buaCore({
       ...shared,
-      own,
-      failover: start.dns.failover,
-      ways: this.#registrar.location,
-      flowTokens: this.#flowTokens,
-      gateways: this.#outgoing.gateways,
       calls: this.#calls,
       chance: Math.random,
       ...(this.#media === null ? {} : { media: mediaRelay(this.#media) }),
@@ -253,32 +238,37 @@ export class Engine {
       mayUseTcp: start.listeners.some((l) => l.protocol === 'tcp'),
     })
 
-    const writer = new MetricsWriter({
-      thread: 'engine',
-      shared: start.metrics,
-      post: world.onMetrics,
-      origin: 'builtin',
+    const media = this.#media
+    const stopTaps = attachTaps({
+      start,
+      clock,
+      identifiers,
+      spine,
+      outbox,
+      onMetrics: world.onMetrics,
+      advertised: (path) => this.#transport.advertised(path),
+      correlation: (callId) => this.#b2bua.correlation(callId),
+      complete: media === null ? null : (record, done) => media.complete(record, done),
     })
-    attachMetricsTap(spine, writer, { transports: [...new Set(start.listeners.map((l) => l.protocol))] })
-    const probe = startThreadProbe(writer, clock)
     this.#outgoing.addGroups(start.outgoing.gateways)
-    attachLogTap(spine, clock, (l) => outbox.line(l))
-    if (start.trace) {
-      const ownAddress = (path: Path): Address => this.#transport.advertised(path)
-      const correlationOf = ({ callId }: Message): string => this.#b2bua.correlation(callId)
-      new HepTap({ spine, ring: new ByteRingWriter(start.trace), ownAddress, correlationOf })
+    this.#tables = {
+      host: this.host,
+      transport: this.#transport,
+      transactions: this.#transactions,
+      dialogs: this.#dialogs,
+      b2bua: this.#b2bua,
+      calls: this.#calls,
+      guard: this.#guard,
+      registrar: this.#registrar,
+      subscriptions: this.#subscriptions,
+      keepAlive: this.#keepAlive,
+      outgoing: this.#outgoing,
+      media,
+      dnsEntries: hops.entries,
+      cdr: start.cdr,
     }
-    if (start.cdr.enabled) {
-      const out = (record: CallRecord): void => outbox.record(record)
-      const push = (record: CallRecord): void =>
-        this.#media === null ? out(record) : this.#media.complete(record, out)
-      new CdrTap({ spine, identifiers, policy: start.cdr, push })
-    }
-    const tidying = startTidying(clock, () => this.#mayPause)
-    this.#closers.push(
-      () => probe.stop(),
-      () => tidying.stop(),
-    )
+    const tidying = startTidying(clock, () => mayPause(this.#tables))
+    this.#closers.push(stopTaps, () => tidying.stop())
   }
 
   #flowFor(uri: string, called: string | undefined): Flow | null {
@@ -326,7 +316,7 @@ export class Engine {
     const answers: { [K in Question]: (argument: Questions[K]['ask']) => Answer<K> } = {
       listen: () => this.#listen(),
       restore: (rows) => this.#registrar.restore(rows),
-      levels: () => this.#levels(),
+      levels: () => engineLevels(this.#tables),
       registrations: ({ cursor, limit }) => this.#registrar.listing.page(cursor, limit),
       registration: (aor) => this.#registrar.listing.contactsOf(aor),
       removeRegistration: (aor) => this.#registrar.remove(aor),
@@ -348,7 +338,7 @@ export class Engine {
         this.#transport.useTls(material)
         return null
       },
-      busy: () => this.#transactions.pending + this.#dialogs.size + this.#b2bua.busy,
+      busy: () => busy(this.#tables),
       stop: () => this.#stop(),
     }
     return answers[question](argument)
@@ -362,60 +352,6 @@ export class Engine {
       this.#media?.releaseRecords()
       this.#outbox.flush()
     }
-  }
-
-  #levels(): EngineLevels {
-    const { host } = this
-    const { gateways, requests, timers, caches } = this.#outgoing
-    timers.enter(host.generation)
-    return {
-      transactions: this.#transactions.counts,
-      connections: this.#transport.connections,
-      proxyDialogSessions: this.#dialogs.size,
-      b2bua: { calls: this.#b2bua.busy, legs: this.#b2bua.legs, dialogs: this.#b2bua.dialogs },
-      callsActive: this.#calls.active,
-      banned: this.#guard.banned,
-      dnsCacheEntries: this.#dnsEntries(),
-      cdrSessions: this.#cdrSessions,
-      registrations: this.#registrar.registrations,
-      ownRequestsPending: requests.pending,
-      scriptTimers: timers.size,
-      caches: [...caches.values()].map(({ name, size, evicted }) => ({ name, entries: size, evicted })),
-      gateways: gateways
-        .rows()
-        .flatMap(({ name, destinations }) =>
-          destinations.map((d) => ({ group: name, destination: d.name, up: d.state === 'up' })),
-        ),
-      media: this.#media && {
-        sessions: this.#media.sessions,
-        instances: this.#media.instances.map(({ name, state }) => [name, state === 'up']),
-      },
-      contacts: this.#registrar.contacts,
-      subscriptions: this.#subscriptions.size,
-      keptAlive: this.#keepAlive?.size ?? 0,
-      pool: {
-        size: host.size,
-        max: host.max,
-        inflight: host.inflight,
-        queued: host.queued,
-        generation: host.generation,
-      },
-    }
-  }
-
-  get #cdrSessions(): number {
-    const { enabled, autoEmit } = this.#start.cdr
-    if (!enabled) return 0
-    return autoEmit ? this.#calls.records : this.#calls.requestedRecords
-  }
-
-  /** Nobody would notice if the thread stood still for a moment: no call is up, no handler runs, and not much is to be gone through. */
-  get #mayPause(): boolean {
-    const { host } = this
-    const calls = this.#calls.active + this.#dialogs.size + this.#b2bua.busy
-    if (calls + host.inflight + host.queued > 0) return false
-    const counts: readonly number[] = Object.values(this.#transactions.counts)
-    return counts.reduce((sum, count) => sum + count, this.#registrar.contacts) <= MOST_KEPT
   }
 
   async #stop(): Promise<null> {

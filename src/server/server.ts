@@ -1,18 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { Worker } from 'node:worker_threads'
 import { formatAddress, type Address } from '../base/address.ts'
 import { createByteRing } from '../base/byte-ring.ts'
 import { systemClock } from '../base/clock.ts'
+import { errorText } from '../base/error-text.ts'
 import { trimMemory } from '../base/native-memory.ts'
 import type { Config } from '../config/config.ts'
 import { createMetricsShared } from '../metrics/shared.ts'
 import { MetricsReader } from '../metrics/reader.ts'
 import { MetricsWriter } from '../metrics/writer.ts'
-import { createAdminServer } from '../observe/admin/server.ts'
-import { createMetricsServer } from '../observe/admin/metrics-server.ts'
 import { declarePulled, type Levels } from '../observe/metrics/builtin.ts'
 import { Exposition } from '../observe/metrics/exposition.ts'
-import { CONTENT_TYPES, negotiate } from '../observe/metrics/negotiate.ts'
+import type { Format } from '../observe/metrics/negotiate.ts'
 import { startThreadProbe } from '../observe/metrics/probe.ts'
 import { declareUdpDrops } from '../observe/metrics/udp-drops.ts'
 import { declareProcess } from '../observe/metrics/process.ts'
@@ -21,33 +19,24 @@ import type { HepExporter } from '../observe/hep/exporter.ts'
 import { Supervisor } from '../script/supervisor.ts'
 import type { TlsMaterial } from '../net/tls.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
-import { performControl, type ScriptFault } from '../script/conversation.ts'
+import { performControl } from '../script/conversation.ts'
 import type { LogLine } from '../spine/facts.ts'
 import { RegistrationStore } from '../store/registration-store.ts'
 import { adminPort } from './admin-port.ts'
 import { CertificateKeeper, readTls } from './certificates.ts'
-import type { FromEngine, ToEngine } from './conversation.ts'
+import type { FromEngine } from './conversation.ts'
 import { drain } from './drain.ts'
-import { EngineLink } from './engine-link.ts'
+import type { EngineLink } from './engine-link.ts'
+import { EngineWorker } from './engine-worker.ts'
 import { createCdrPipeline, createHepExporter, TRACE_RING_BYTES } from './exporters.ts'
 import { handlerSettings } from './handler-settings.ts'
 import { levelsOf } from './levels.ts'
-import { listenFault } from './listen-fault.ts'
 import { engineStart } from './settings.ts'
+import { StartError } from './start-error.ts'
 import { startTidying, v8Heap, type Tidying } from './tidy.ts'
+import { startWeb, type Web } from './web.ts'
 
 export type ServerState = 'starting' | 'ready' | 'draining' | 'stopped'
-
-/** Why a start came to nothing: the operator's to mend. */
-export class StartError extends Error {
-  /** The script's fault, when it was the script. */
-  readonly script: ScriptFault | null
-  constructor(what: string, script: ScriptFault | null = null) {
-    super(what)
-    this.name = 'StartError'
-    this.script = script
-  }
-}
 
 export interface ServerOptions {
   readonly config: Config
@@ -86,7 +75,7 @@ export class Server {
   readonly #store: RegistrationStore | null
   readonly #started = performance.now()
   readonly #tidying: Tidying
-  #engine: Worker | null = null
+  #engine: EngineWorker | null = null
   #link: EngineLink | null = null
   #supervisor: Supervisor | null = null
   #certificates: CertificateKeeper | null = null
@@ -246,53 +235,32 @@ export class Server {
     this.#engine = null
     this.#certificates?.close()
     await this.#supervisor?.close()
-    await engine?.terminate()
-    this.#link?.fail('the engine has stopped')
+    await engine?.end()
     this.#store?.close()
     this.#hep?.close()
     await this.#cdr?.close()
     await Promise.all(this.#closers.map((close) => close()))
   }
 
-  async #startWeb(): Promise<{ metrics: string | null; admin: string | null }> {
-    const { admin, metrics } = this.#config
-    const scrape = async (accept: string | undefined): Promise<{ contentType: string; body: string }> => {
-      await this.#readLevels()
-      const format = negotiate(accept)
-      return { contentType: CONTENT_TYPES[format], body: this.#exposition.render(format) }
+  #startWeb(): Promise<Web> {
+    const port = adminPort({
+      link: () => this.#link,
+      state: () => this.#state,
+      scriptUp: () => this.#supervisor?.up ?? false,
+      heartbeat: this.#heartbeat,
+      uptimeSeconds: () => (performance.now() - this.#started) / 1000,
+    })
+    const options = {
+      config: this.#config,
+      version: this.#version,
+      port,
+      render: async (format: Format) => {
+        await this.#readLevels()
+        return this.#exposition.render(format)
+      },
+      onFault: (what: string, error: unknown) => this.say('error', 'http', `${what}: ${errorText(error)}`),
     }
-    const onFault = (what: string, error: unknown): void =>
-      this.say('error', 'http', `${what}: ${textOf(error)}`)
-    let metricsUrl: string | null = null
-    let adminUrl: string | null = null
-    if (metrics.prometheus) {
-      const { listen, path } = metrics.prometheus
-      const server = createMetricsServer({ listen, path, scrape, onFault })
-      const bound = await started(server.listen(), 'metrics.prometheus.listen', listen)
-      this.#closers.push(() => server.close())
-      metricsUrl = `http://${formatAddress(bound)}${path}`
-    }
-    if (admin) {
-      const server = createAdminServer({
-        listen: admin.listen,
-        token: admin.auth.token,
-        protectReads: admin.auth.protect_reads,
-        version: this.#version,
-        scrape,
-        onFault,
-        port: adminPort({
-          link: () => this.#link,
-          state: () => this.#state,
-          scriptUp: () => this.#supervisor?.up ?? false,
-          heartbeat: this.#heartbeat,
-          uptimeSeconds: () => (performance.now() - this.#started) / 1000,
-        }),
-      })
-      const bound = await started(server.listen(), 'admin.listen', admin.listen)
-      this.#closers.push(() => server.close())
-      adminUrl = `http://${formatAddress(bound)}`
-    }
-    return { metrics: metricsUrl, admin: adminUrl }
+    return startWeb(options, (close) => void this.#closers.push(close))
   }
 
   /** One question to the engine serves all scrapes that wait for it. */
@@ -354,43 +322,26 @@ export class Server {
   }
 
   #startEngine(tls: TlsMaterial | null): Promise<void> {
-    const workerData = engineStart(this.#config, this.#version, {
+    const start = engineStart(this.#config, this.#version, {
       metrics: this.#shared,
       trace: this.#ring,
       heartbeat: this.#heartbeat,
       secret: this.#secret(),
       tls,
     })
-    const engine = new Worker(new URL('./engine-thread.ts', import.meta.url), {
-      workerData,
-      name: 'engine',
-      // Messages live for milliseconds: a large nursery lets most of them die before anybody copies them.
-      resourceLimits: { maxYoungGenerationSizeMb: 64, maxOldGenerationSizeMb: 4096 },
+    const engine = new EngineWorker(start, {
+      onMessage: (message) => this.#receive(message),
+      onEnd: (why) => {
+        if (this.#engine === engine) this.#onCrash(why)
+      },
     })
     this.#engine = engine
     this.#reader.attach('engine')
-    this.#link = new EngineLink({
-      postMessage: (message: ToEngine, transfer) => engine.postMessage(message, transfer ?? []),
-    })
-    return new Promise((resolve, reject) => {
-      engine.on('message', (message: FromEngine) => {
-        if (message.what === 'up') resolve()
-        else this.#receive(message)
-      })
-      let why = 'the engine thread ended'
-      engine.on('error', (error) => {
-        why = `the engine thread failed: ${textOf(error)}`
-      })
-      engine.on('exit', () => {
-        reject(new StartError(why))
-        this.#link?.fail(why)
-        if (this.#engine === engine) this.#onCrash(why)
-      })
-    })
+    this.#link = engine.link
+    return engine.up
   }
 
   #receive(message: FromEngine): void {
-    if (this.#link?.receive(message)) return
     switch (message.what) {
       case 'facts':
         for (const record of message.batch.records) this.#cdr?.accept(record)
@@ -417,7 +368,7 @@ export class Server {
       settings: handlerSettings(this.#config),
       threadSetup: new URL('./handler-setup.ts', import.meta.url).href,
       metrics: this.#shared,
-      toEngine: (message, transfer) => this.#engine?.postMessage({ what: 'script', message }, [...transfer]),
+      toEngine: (message, transfer) => this.#engine?.post({ what: 'script', message }, [...transfer]),
       onLog: this.#log,
       onMetrics: (thread, message) => this.#reader.receive(thread, message as MetricsMessage),
       onThread: (thread, moved) => {
@@ -438,16 +389,4 @@ export class Server {
 async function callsOf(link: EngineLink): Promise<number> {
   const { callsActive, proxyDialogSessions } = await link.ask('levels', null)
   return callsActive + proxyDialogSessions
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
-}
-
-async function started(listening: Promise<Address>, key: string, address: Address): Promise<Address> {
-  try {
-    return await listening
-  } catch (error) {
-    throw new StartError(listenFault(key, address, error))
-  }
 }
