@@ -1,5 +1,5 @@
 /** Methods in use (RFC 3261 and its extensions): RFC 3262, 3311, 3428, 3515, 3903, 6086, 6665. */
-const METHODS: readonly string[] = [
+export const METHODS: readonly string[] = [
   'INVITE',
   'ACK',
   'BYE',
