@@ -7,7 +7,8 @@ import {
 } from '../sip/proxy/best-response.ts'
 import { type ContextEffect, type MovesOn, ResponseContext } from '../sip/proxy/response-context.ts'
 import { breadthOf, shareBreadth } from '../sip/proxy/max-breadth.ts'
-import { Branch, type BranchListener } from './branch.ts'
+import type { Branch, BranchListener } from './branch.ts'
+import { branchesTo, type Forwarding, toDevice } from './branches-to.ts'
 import { BranchWatch, rerouteCause } from './branch-watch.ts'
 import { causeOf } from './call-result.ts'
 import { replyOptions } from './decide.ts'
@@ -15,12 +16,10 @@ import { editedRequest, editResponse } from './edits.ts'
 import type { Branches, Exchange } from './exchange.ts'
 import { Failover } from './failover.ts'
 import type { ProxyCore } from './proxy-core.ts'
-import type { Decision, HandlerKind, Outcome, Verdict } from './verdict.ts'
+import type { Decision, HandlerKind, Outcome } from './verdict.ts'
 
 /** How often `onFailure` may try others for one request. */
 const MAX_RETARGETS = 8
-
-type Forwarding = Extract<Verdict, { do: 'relay' | 'fork' }>
 
 /** What came from a branch's client transaction and waits its turn. */
 interface Arrival {
@@ -56,7 +55,7 @@ export class ProxiedRequest implements Branches, BranchListener {
   }
 
   start(given: Forwarding): void {
-    const verdict = this.#toDevice(given)
+    const verdict = toDevice(this.#core, this.#original, given)
     if (typeof verdict === 'number') {
       this.#exchange.reply(verdict, 'server')
       return
@@ -70,11 +69,13 @@ export class ProxiedRequest implements Branches, BranchListener {
       this.#exchange.reply(440, 'server')
       return
     }
-    const share = (i: number): number => shares[i] ?? breadth
-    const branches =
-      verdict.do === 'relay'
-        ? [new Branch(first, null, null, verdict.target, verdict.gateway ?? null, breadth, this)]
-        : this.#branchesTo(verdict, first, share)
+    const branches = branchesTo(verdict, {
+      core: this.#core,
+      called: this.#exchange.request.uri,
+      first,
+      share: (i) => shares[i] ?? breadth,
+      listener: this,
+    })
     this.#branches = first === 0 ? branches : [...this.#branches, ...branches]
     const added = this.#branches.length - first
     if (added === 0) this.#exchange.reply(404, 'server')
@@ -90,52 +91,6 @@ export class ProxiedRequest implements Branches, BranchListener {
   #movesOn(...[index, status, local]: Parameters<MovesOn>): boolean {
     const gateway = this.#branches[index]?.gateway ?? null
     return gateway === null || (this.#core.gateways?.movesOn(gateway, rerouteCause(status, local)) ?? true)
-  }
-
-  /** RFC 5627 §5.4: a request that goes by its Request-URI, which is a GRUU of ours, goes to the contacts behind it. */
-  #toDevice(verdict: Forwarding): Forwarding | 404 | 480 {
-    if (verdict.do !== 'relay' || verdict.target !== null) return verdict
-    const devices = this.#core.behindGruu(this.#original)
-    if (devices === null || typeof devices === 'number') return devices ?? verdict
-    return {
-      do: 'fork',
-      targets: devices.map(({ uri }) => uri),
-      contacts: devices.map(({ reference }) => reference),
-      strategy: 'parallel',
-    }
-  }
-
-  /**
-   * A branch for each target, but one for all flows of a device: it shall not ring twice (RFC 5626 §7). A gateway is a next
-   * hop for the request as it is; any other target becomes its Request-URI.
-   */
-  #branchesTo(
-    { targets, contacts = [], gateways = [] }: Extract<Forwarding, { do: 'fork' }>,
-    first: number,
-    share: (i: number) => number,
-  ): readonly Branch[] {
-    const branches: Branch[] = []
-    const devices = new Map<string, Branch>()
-    targets.forEach((uri, i) => {
-      const index = first + branches.length
-      const breadth = share(branches.length)
-      const gateway = gateways[i] ?? null
-      if (gateway !== null) {
-        branches.push(new Branch(index, null, null, uri, gateway, breadth, this))
-        return
-      }
-      const contact = contacts[i] ?? this.#core.referenceOf(uri, this.#exchange.request.uri)
-      const device = contact === null ? null : this.#core.deviceOf(contact)
-      const same = device === null ? undefined : devices.get(device)
-      if (same !== undefined && contact !== null) {
-        same.alternates = [...same.alternates, { uri, contact }]
-        return
-      }
-      const branch = new Branch(index, uri, contact, null, null, breadth, this)
-      branches.push(branch)
-      if (device !== null) devices.set(device, branch)
-    })
-    return branches
   }
 
   cancel(): void {
