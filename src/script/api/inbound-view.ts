@@ -93,8 +93,9 @@ export abstract class InboundView extends MessageView {
   }
 
   /** @internal Goes on with a request that another view began: what its script did, and who sent it. */
-  inherit({ received }: InboundView, { edits, cdr, authUser }: Decision): void {
-    this.#received = received
+  inherit(before: InboundView, { edits, cdr, authUser }: Decision): void {
+    this.#received = before.#received
+    this.#proven = before.#proven
     this.#edits.push(...edits)
     this.#cdr = cdr
     if (authUser !== null) this.#authUser = decodeText(authUser)

@@ -136,6 +136,38 @@ describe('a script that asks who sent a request', () => {
     assert.deepEqual(second.decision.edits, [['remove', 'Proxy-Authorization']])
   })
 
+  it('judges the request as it came, whatever the script has made of it since', async (t) => {
+    const r = await serve(
+      t,
+      `import { auth, b2bua, proxy } from 'siphon'
+      b2bua.onInvite((call) => {
+        call.setBody('v=1', 'text/plain')
+        if (!call.hasHeader('X-Twice')) return call.proxy()
+        return auth.requireProxyDigest(call, () => call.proxy(), { keepCredentials: true })
+      })
+      proxy.onRequest('INVITE', (request) => auth.requireProxyDigest(request, () => request.relay()))
+      proxy.onRequest('REGISTER', (request) => {
+        request.removeHeader('Authorization')
+        request.setRuri('sip:elsewhere.example')
+        return auth.requireDigest(request, () => request.relay())
+      })`,
+      { qop: ['auth-int'] },
+    )
+    const registered = await r.login({ ...REGISTER, body: 'v=0' })
+    assert.equal(code(registered.first), 401)
+    assert.equal(code(registered.second), 'relay')
+    const call = { id: 'c', state: 'calling', side: null, referTo: null, replaces: false } as const
+    for (const headers of [[], [['X-Twice', '1']]] as const) {
+      const typed = [...headers, ['Content-Type', 'text/plain']] as const
+      const bare = { ...job({ kind: 'invite', body: 'v=0', headers: typed }), call }
+      const signed = r.client().retry(r.response(await r.run(bare)), bare.request, 0)
+      assert.ok(signed)
+      const second = await r.run({ ...bare, request: signed })
+      assert.equal(code(second), 'relay', String(headers))
+    }
+    assert.deepEqual(r.reasons(), ['none', null, 'none', null, 'none', null])
+  })
+
   it('tells nobody whether it was the name or the password', async (t) => {
     const r = await serve(t, SCRIPT)
     const wrong = await r.login(REGISTER, 'alice', 'guess')
