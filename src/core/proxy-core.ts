@@ -14,28 +14,16 @@ import type { Spine } from '../spine/spine.ts'
 import type { Flow, SentBy, Target, TransportPort } from '../stack/transport.ts'
 import type { Way, Ways } from './binding-ways.ts'
 import type { GatewayPort } from './branch-watch.ts'
-import { fits, needsItsConnection } from './connection-only.ts'
 import { editedRequest } from './edits.ts'
 import type { Exchange } from './exchange.ts'
-import { Failover } from './failover.ts'
+import { DEFAULT_FAILOVER, type FailoverTimes, NextTargets } from './next-targets.ts'
 import { FlowTokens } from './flow-tokens.ts'
 import { ProxiedRequest } from './proxied-request.ts'
-import { TargetMemory } from './target-memory.ts'
-import { locate, type Resolver } from './target.ts'
+import type { Resolver } from './target.ts'
 import type { ContactView, Decision, Router, Verdict } from './verdict.ts'
 
 /** RFC 3261 §16.6 step 11: more than three minutes. */
 export const DEFAULT_TIMER_C_MS = 181_000
-
-/** What to do about targets that fail. Milliseconds. */
-export interface FailoverTimes {
-  /** How long a target may keep silent while there is another one; 0: as long as timers B and F allow. */
-  readonly attemptMs: number
-  /** How long one that failed is tried last; 0: it is forgotten at once. */
-  readonly avoidMs: number
-}
-
-export const DEFAULT_FAILOVER: FailoverTimes = { attemptMs: 1_000, avoidMs: 30_000 }
 
 export interface ProxyCoreOptions {
   readonly clock: Clock
@@ -83,8 +71,7 @@ export class ProxyCore {
   readonly timerCMs: number
   readonly gateways: GatewayPort | null
   readonly #o: ProxyCoreOptions
-  readonly #memory: TargetMemory
-  readonly #attemptMs: number
+  readonly #next: NextTargets
   readonly #hostPorts = new WeakMap<SentBy, string>()
 
   constructor(options: ProxyCoreOptions) {
@@ -93,9 +80,8 @@ export class ProxyCore {
     this.router = options.router
     this.gateways = options.gateways ?? null
     this.timerCMs = options.timerCMs ?? DEFAULT_TIMER_C_MS
-    const { attemptMs, avoidMs } = options.failover ?? DEFAULT_FAILOVER
-    this.#attemptMs = attemptMs
-    this.#memory = new TargetMemory(options.clock, avoidMs)
+    const { clock, spine, resolver, failover = DEFAULT_FAILOVER } = options
+    this.#next = new NextTargets({ clock, spine, resolver, failover })
   }
 
   /** Carries out a `relay` or `fork`. Throws a TypeError when the script's edits are no header text. */
@@ -133,7 +119,9 @@ export class ProxyCore {
       const [only] = targets
       if (targets.length === 1 && only !== undefined) then(this.#send(request, only, user, exchange, pin))
       else {
-        const failover = this.#failover(request, targets, user, exchange, wanted, pin)
+        const failover = this.#next.failover(request, targets, user, wanted, (copy, target, attempt) =>
+          this.#send(copy, target, attempt, exchange, pin),
+        )
         then(failover)
         failover.start()
       }
@@ -159,29 +147,6 @@ export class ProxyCore {
 
   deviceOf(reference: string): string | null {
     return this.#o.ways?.deviceOf(reference) ?? null
-  }
-
-  #failover(
-    request: Request,
-    targets: readonly Target[],
-    user: ClientUser,
-    exchange: Exchange,
-    wanted: () => boolean,
-    pin: boolean,
-  ): Failover {
-    const { hopFailedOver } = this.#o.spine
-    return new Failover(request, {
-      clock: this.clock,
-      targets,
-      user,
-      wanted,
-      memory: this.#memory,
-      attemptMs: this.#attemptMs,
-      send: (copy, target, attempt) => this.#send(copy, target, attempt, exchange, pin),
-      onFailover: (reason) => {
-        if (hopFailedOver.active) hopFailedOver.publish({ reason })
-      },
-    })
   }
 
   /** @param pin the dialog keeps to the flow that this request takes */
@@ -258,16 +223,7 @@ export class ProxyCore {
     then: (targets: readonly Target[] | number) => void,
   ): void {
     if (fixed !== null) return then([fixed])
-    const flow = this.#o.flowFor(hop, called)
-    if (flow !== undefined && !flow.closed && fits(hop, flow)) {
-      const { protocol, remote } = flow.path
-      return then([{ protocol, host: remote.host, port: remote.port, flow }])
-    }
-    // 480: there is nobody listening where it could be called back.
-    if (needsItsConnection(hop)) return then(480)
-    return locate(hop, this.#o.resolver, (located) =>
-      then(located.ok ? this.#memory.order(located.targets) : located.status),
-    )
+    return this.#next.find(hop, this.#o.flowFor(hop, called), then)
   }
 
   /** What we are called where a request leaves: by the listener it came in on, where that fits. */

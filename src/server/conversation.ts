@@ -1,7 +1,7 @@
 import type { Address } from '../base/address.ts'
 import type { GatewayGroupRow } from '../core/gateway/gateways.ts'
 import type { SecurityRules } from '../core/security/rules.ts'
-import type { FailoverTimes } from '../core/proxy-core.ts'
+import type { FailoverTimes } from '../core/next-targets.ts'
 import type { ContactRow } from '../core/contact-listing.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import type { MetricsShared } from '../metrics/shared.ts'

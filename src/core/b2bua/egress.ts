@@ -6,11 +6,8 @@ import type { Request } from '../../sip/message/message.ts'
 import type { Spine } from '../../spine/spine.ts'
 import type { ClientTransaction, ClientUser, TransactionLayer } from '../../stack/transaction-layer.ts'
 import type { Flow, SentBy, Target, Toward, TransportPort } from '../../stack/transport.ts'
-import { fits, needsItsConnection } from '../connection-only.ts'
-import { Failover } from '../failover.ts'
-import type { FailoverTimes } from '../proxy-core.ts'
-import { TargetMemory } from '../target-memory.ts'
-import { locate, type Resolver } from '../target.ts'
+import { type FailoverTimes, NextTargets } from '../next-targets.ts'
+import type { Resolver } from '../target.ts'
 
 export interface EgressOptions {
   readonly clock: Clock
@@ -29,13 +26,13 @@ export interface EgressOptions {
 /** Where requests of legs leave: over which flow, to which of the targets of their next hop, and under which name of ours. */
 export class Egress {
   readonly #o: EgressOptions
-  readonly #memory: TargetMemory
+  readonly #next: NextTargets
   /** As text, by the listener they are of. */
   readonly #names = new WeakMap<SentBy, string>()
 
   constructor(options: EgressOptions) {
     this.#o = options
-    this.#memory = new TargetMemory(options.clock, options.failover.avoidMs)
+    this.#next = new NextTargets(options)
   }
 
   /** The targets to try, in this order; or the status of a hop that leads nowhere. Possibly at once. */
@@ -44,16 +41,7 @@ export class Egress {
     // 480: the flow a phone was registered over is gone, and it listens nowhere else (RFC 5626 §5.3).
     if (pinned === null) return then(480)
     if (pinned !== undefined) return then([pinned])
-    const flow = this.#o.flowFor(hop, callId)
-    if (flow !== undefined && !flow.closed && fits(hop, flow)) {
-      const { protocol, remote } = flow.path
-      return then([{ protocol, host: remote.host, port: remote.port, flow }])
-    }
-    // There is nobody listening where it could be called back.
-    if (needsItsConnection(hop)) return then(480)
-    return locate(hop, this.#o.resolver, (located) =>
-      then(located.ok ? this.#memory.order(located.targets) : located.status),
-    )
+    return this.#next.find(hop, this.#o.flowFor(hop, callId), then)
   }
 
   /**
@@ -68,20 +56,9 @@ export class Egress {
   ): ClientTransaction {
     const [only] = targets
     if (targets.length === 1 && only !== undefined) return this.#launch(request, only, user)
-    const { clock, spine, failover } = this.#o
-    const { hopFailedOver } = spine
-    const over = new Failover(request, {
-      clock,
-      targets,
-      user,
-      wanted,
-      memory: this.#memory,
-      attemptMs: failover.attemptMs,
-      send: (copy, target, attempt) => this.#launch(copy, target, attempt),
-      onFailover: (reason) => {
-        if (hopFailedOver.active) hopFailedOver.publish({ reason })
-      },
-    })
+    const over = this.#next.failover(request, targets, user, wanted, (copy, target, attempt) =>
+      this.#launch(copy, target, attempt),
+    )
     over.start()
     return over
   }
