@@ -5,15 +5,8 @@ import { systemClock } from '../base/clock.ts'
 import { errorText } from '../base/error-text.ts'
 import { trimMemory } from '../base/native-memory.ts'
 import type { Config } from '../config/config.ts'
-import { createMetricsShared } from '../metrics/shared.ts'
-import { MetricsReader } from '../metrics/reader.ts'
-import { MetricsWriter } from '../metrics/writer.ts'
-import { declarePulled, type Levels } from '../observe/metrics/builtin.ts'
-import { Exposition } from '../observe/metrics/exposition.ts'
+import type { Levels } from '../observe/metrics/builtin.ts'
 import type { Format } from '../observe/metrics/negotiate.ts'
-import { startThreadProbe } from '../observe/metrics/probe.ts'
-import { declareUdpDrops } from '../observe/metrics/udp-drops.ts'
-import { declareProcess } from '../observe/metrics/process.ts'
 import type { CdrPipeline } from '../observe/cdr/pipeline.ts'
 import type { HepExporter } from '../observe/hep/exporter.ts'
 import { Supervisor } from '../script/supervisor.ts'
@@ -31,6 +24,7 @@ import { EngineWorker } from './engine-worker.ts'
 import { createCdrPipeline, createHepExporter, TRACE_RING_BYTES } from './exporters.ts'
 import { handlerSettings } from './handler-settings.ts'
 import { levelsOf } from './levels.ts'
+import { NodeMetrics } from './node-metrics.ts'
 import { engineStart } from './settings.ts'
 import { StartError } from './start-error.ts'
 import { startTidying, v8Heap, type Tidying } from './tidy.ts'
@@ -65,11 +59,9 @@ export class Server {
   readonly #log: (line: LogLine) => void
   readonly #version: string
   readonly #onCrash: (why: string) => void
-  readonly #shared
   readonly #ring: SharedArrayBuffer | null
   readonly #heartbeat = new SharedArrayBuffer(8)
-  readonly #reader: MetricsReader
-  readonly #exposition: Exposition
+  readonly #metrics: NodeMetrics
   readonly #cdr: CdrPipeline | null
   readonly #hep: HepExporter | null
   readonly #store: RegistrationStore | null
@@ -82,9 +74,6 @@ export class Server {
   #closers: (() => Promise<void>)[] = []
   #state: ServerState = 'starting'
   #ending: Promise<void> | null = null
-  #levels: Levels | null = null
-  #udp: readonly Address[] | null = null
-  #scrape: Promise<void> | null = null
 
   constructor(options: ServerOptions) {
     const { config, version, log } = options
@@ -92,25 +81,13 @@ export class Server {
     this.#log = log
     this.#version = version
     this.#onCrash = options.onCrash
-    this.#shared = createMetricsShared({ maxSeriesPerMetric: config.metrics.max_series })
     this.#ring = config.tracing.hep ? createByteRing(TRACE_RING_BYTES) : null
-    this.#reader = new MetricsReader(this.#shared)
-    this.#exposition = new Exposition(this.#reader)
-    declareProcess(this.#reader, {
+    this.#metrics = new NodeMetrics({
       version,
-      startTime: Date.now() / 1000,
-      sharedBytes: () => this.#ring?.byteLength ?? 0,
+      maxSeries: config.metrics.max_series,
+      sharedBytes: this.#ring?.byteLength ?? 0,
+      levels: () => this.#levels(),
     })
-    declarePulled(this.#reader, () => this.#levels)
-    declareUdpDrops(this.#reader, () => this.#udp)
-    this.#reader.attach('control')
-    const writer = new MetricsWriter({
-      thread: 'control',
-      shared: this.#shared,
-      post: (message) => this.#reader.receive('control', message),
-      origin: 'builtin',
-    })
-    const probe = startThreadProbe(writer, systemClock)
     // This thread carries no call. A worker's pages are kept for the next one until somebody collects, as is what it had of malloc.
     this.#tidying = startTidying(
       systemClock,
@@ -118,7 +95,7 @@ export class Server {
       v8Heap(() => trimMemory?.()),
     )
     this.#closers.push(async () => {
-      probe.stop()
+      this.#metrics.close()
       this.#tidying.stop()
     })
     const say = (level: LogLine['level'], text: string): void => this.say(level, 'export', text)
@@ -254,25 +231,16 @@ export class Server {
       config: this.#config,
       version: this.#version,
       port,
-      render: async (format: Format) => {
-        await this.#readLevels()
-        return this.#exposition.render(format)
-      },
+      render: (format: Format) => this.#metrics.render(format),
       onFault: (what: string, error: unknown) => this.say('error', 'http', `${what}: ${errorText(error)}`),
     }
     return startWeb(options, (close) => void this.#closers.push(close))
   }
 
-  /** One question to the engine serves all scrapes that wait for it. */
-  #readLevels(): Promise<void> {
-    this.#scrape ??= (this.#link?.ask('levels', null) ?? Promise.resolve(null))
-      .catch(() => null)
-      .then((engine) => {
-        const shown = this.#certificates?.shown.map((c) => [c.serverName, c.notAfter] as const)
-        this.#levels = levelsOf(engine, this.#cdr, this.#hep, this.#store, shown)
-        this.#scrape = null
-      })
-    return this.#scrape
+  async #levels(): Promise<Levels> {
+    const engine = await this.#link?.ask('levels', null).catch(() => null)
+    const shown = this.#certificates?.shown.map((c) => [c.serverName, c.notAfter] as const)
+    return levelsOf(engine ?? null, this.#cdr, this.#hep, this.#store, shown)
   }
 
   /** The secret of the configuration, of the file, or a new one. */
@@ -296,7 +264,7 @@ export class Server {
     if (!link) throw new StartError('the engine has stopped')
     try {
       const listeners = await link.ask('listen', null)
-      this.#udp = listeners.filter((l) => l.protocol === 'udp').map((l) => l.address)
+      this.#metrics.udp = listeners.filter((l) => l.protocol === 'udp').map((l) => l.address)
       return listeners
     } catch (error) {
       throw new StartError(error instanceof Error ? error.message : String(error))
@@ -323,7 +291,7 @@ export class Server {
 
   #startEngine(tls: TlsMaterial | null): Promise<void> {
     const start = engineStart(this.#config, this.#version, {
-      metrics: this.#shared,
+      metrics: this.#metrics.shared,
       trace: this.#ring,
       heartbeat: this.#heartbeat,
       secret: this.#secret(),
@@ -336,7 +304,7 @@ export class Server {
       },
     })
     this.#engine = engine
-    this.#reader.attach('engine')
+    this.#metrics.reader.attach('engine')
     this.#link = engine.link
     return engine.up
   }
@@ -349,7 +317,7 @@ export class Server {
         if (message.batch.bindings.length > 0) this.#store?.accept(message.batch.bindings)
         return
       case 'metrics':
-        return this.#reader.receive('engine', message.message)
+        return this.#metrics.reader.receive('engine', message.message)
       case 'pool':
         if (this.#supervisor) performControl(message.message, this.#supervisor)
         return
@@ -367,16 +335,16 @@ export class Server {
       memoryLimitMb: script.memory_limit_mb,
       settings: handlerSettings(this.#config),
       threadSetup: new URL('./handler-setup.ts', import.meta.url).href,
-      metrics: this.#shared,
+      metrics: this.#metrics.shared,
       toEngine: (message, transfer) => this.#engine?.post({ what: 'script', message }, [...transfer]),
       onLog: this.#log,
-      onMetrics: (thread, message) => this.#reader.receive(thread, message as MetricsMessage),
+      onMetrics: (thread, message) => this.#metrics.reader.receive(thread, message as MetricsMessage),
       onThread: (thread, moved) => {
-        if (moved === 'up') return this.#reader.attach(thread)
+        if (moved === 'up') return this.#metrics.reader.attach(thread)
         this.#tidying.expect()
-        return this.#reader.detach(thread)
+        return this.#metrics.reader.detach(thread)
       },
-      onMetricNames: (names) => this.#reader.retireAllBut(names),
+      onMetricNames: (names) => this.#metrics.reader.retireAllBut(names),
     })
     this.#supervisor = supervisor
     const loaded = await supervisor.start()
