@@ -12,8 +12,13 @@ import type { TransportLayer } from '../stack/transport-layer.ts'
 import type { EngineLevels, EngineStart } from './conversation.ts'
 import type { Outgoing } from './outgoing.ts'
 
-/** Bindings and transactions, those that only linger included, with which a collection takes no longer than a retransmission is late. */
-const MOST_KEPT = 20_000
+/** With so many a collection takes no longer than a retransmission is late. */
+const MOST_CONTACTS = 20_000
+/**
+ * Those that only linger included. With so few next to nobody has called for half a minute, and the next burst is not about to come:
+ * the collection takes away what a burst needs (a grown nursery, compiled code), which costs the next one an eighth.
+ */
+const MOST_TRANSACTIONS = 1_000
 
 /** The parts of an engine that hold something. */
 export interface EngineTables {
@@ -78,11 +83,12 @@ export function busy({ transactions, dialogs, b2bua }: EngineTables): number {
   return transactions.pending + dialogs.size + b2bua.busy
 }
 
-/** Nobody would notice if the thread stood still for a moment: no call is up, no handler runs, and not much is to be gone through. */
+/** Nobody would notice if the thread stood still for a moment: no call is up, no handler runs, not much is to be gone through. */
 export function mayPause({ host, calls, dialogs, b2bua, transactions, registrar }: EngineTables): boolean {
   if (calls.active + dialogs.size + b2bua.busy + host.inflight + host.queued > 0) return false
   const counts: readonly number[] = Object.values(transactions.counts)
-  return counts.reduce((sum, count) => sum + count, registrar.contacts) <= MOST_KEPT
+  const lingering = counts.reduce((sum, count) => sum + count, 0)
+  return lingering <= MOST_TRANSACTIONS && registrar.contacts <= MOST_CONTACTS
 }
 
 function cdrSessions({ cdr, calls }: EngineTables): number {

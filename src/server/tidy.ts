@@ -56,6 +56,15 @@ export function startTidying(clock: Clock, free: () => boolean, heap: Heap = v8H
   return { expect: () => void (expected = true), stop: () => timer.cancel() }
 }
 
+/**
+ * V8 has a way of its own to make heaps small, after eight seconds with little to do: it takes away what is compiled for objects
+ * of which none is alive just then, and the next burst of calls is compiled anew while it lasts. Threads that are started after
+ * this keep what they have; when it is over for good, they are tidied as above.
+ */
+export function keepThroughPauses(): void {
+  setFlagsFromString('--no-memory-reducer')
+}
+
 /** @param after what is done after a collection */
 export function v8Heap(after: () => void = () => undefined): Heap {
   // The function is not there unless the flag is; contexts that exist already do not get it.
