@@ -201,6 +201,37 @@ describe('a script decides by what its handlers return', () => {
 })
 
 describe('a script that does what it must not costs its request a failure that names it', () => {
+  it('a request that has been forwarded cannot be changed in any way', async (t) => {
+    const setters = [
+      'setHeader("X", "1")',
+      'setBody("x", "text/plain")',
+      'setRuri("sip:b@c")',
+      'setRuriUser("b")',
+      'setRuriHost("c")',
+      'setFromUri("sip:b@c")',
+      'setToDisplay("b")',
+      'setContactUser("b")',
+      'prependRoute("sip:b@c")',
+      'fixNatedContact()',
+    ]
+    const cases = setters.map((call, i) => `case '${i}': request.${call}; break`).join('\n')
+    const r = await rig(
+      t,
+      `import { proxy } from 'siphon'
+      proxy.onReply(((request: any, reply: any) => {
+        switch (request.getHeader('X-Case')) { ${cases} }
+        return reply.relay()
+      }) as any)`,
+    )
+    assert.ok(r.started.ok, JSON.stringify(r.started))
+    for (const [i, call] of setters.entries()) {
+      const headers = [['X-Case', String(i)]] as const
+      const outcome = await r.run(job({ kind: 'reply', response: response(200, 'x'), headers }))
+      assert.ok(!outcome.ok, call)
+      assert.match(outcome.what, /has been forwarded already: change the reply/, call)
+    }
+  })
+
   const cases: readonly (readonly [string, string, RegExp])[] = [
     ['throw', 'throw new TypeError("boo")', /TypeError: boo/],
     ['reject', 'return Promise.reject(new Error("boo"))', /Error: boo/],

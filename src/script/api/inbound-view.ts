@@ -115,7 +115,7 @@ export abstract class InboundView extends MessageView {
 
   /** @internal */
   protected setUri(text: string): void {
-    this.#edits.push(['ruri', text])
+    this.edit(['ruri', text])
     this.#request.uri = text
   }
 

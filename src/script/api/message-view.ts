@@ -84,7 +84,7 @@ export abstract class MessageView {
    */
   setHeader(name: string, value: string | number): void {
     const { key, text } = this.#checked(name, value)
-    this.#edit(['set', key, text])
+    this.edit(['set', key, text])
     this.#message.headers.set(key, text)
   }
 
@@ -94,7 +94,7 @@ export abstract class MessageView {
     if (this.#message.headers.has(headerKey(key)) && /^(from|to)$/.test(headerKey(key))) {
       throw new ScriptError(`a message has one ${name}: use setHeader`)
     }
-    this.#edit(['add', key, text])
+    this.edit(['add', key, text])
     this.#message.headers.append(key, text)
   }
 
@@ -104,7 +104,7 @@ export abstract class MessageView {
     const key = headerKey(field)
     writable(field, this.#message.headers.first(key), null)
     if (!this.#message.headers.has(key)) return false
-    this.#edit(['remove', field])
+    this.edit(['remove', field])
     this.#message.headers.remove(key)
     return true
   }
@@ -150,7 +150,7 @@ export abstract class MessageView {
     if (text !== '' && type === null && !this.hasHeader('Content-Type')) {
       throw new ScriptError('setBody needs a content type: the message had no body')
     }
-    this.#edit(['body', text, type])
+    this.edit(['body', text, type])
     this.#message.body = text
     if (type !== null) this.#message.headers.set('Content-Type', type)
   }
@@ -164,12 +164,13 @@ export abstract class MessageView {
 
   /** @internal For verbs that change a field in a way of their own; `value` is binary text that has been checked. */
   protected put(how: 'set' | 'prepend', name: string, value: string): void {
-    this.#edit([how, name, value])
+    this.edit([how, name, value])
     if (how === 'set') this.#message.headers.set(name, value)
     else this.#message.headers.prepend(name, value)
   }
 
-  #edit(edit: Edit): void {
+  /** @internal @throws ScriptError when the message has gone already */
+  protected edit(edit: Edit): void {
     if (typeof this.#edits === 'string') throw new ScriptError(this.#edits)
     this.#edits.push(edit)
   }
