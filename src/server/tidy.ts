@@ -59,7 +59,8 @@ export function startTidying(clock: Clock, free: () => boolean, heap: Heap = v8H
 /**
  * V8 has a way of its own to make heaps small, after eight seconds with little to do: it takes away what is compiled for objects
  * of which none is alive just then, and the next burst of calls is compiled anew while it lasts. Threads that are started after
- * this keep what they have; when it is over for good, they are tidied as above.
+ * this keep what they have. The engine and the control thread are tidied as above when a burst is over for good; what a handler's
+ * thread has is bounded by its limit, and goes with its worker.
  */
 export function keepThroughPauses(): void {
   setFlagsFromString('--no-memory-reducer')

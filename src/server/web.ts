@@ -33,7 +33,7 @@ export async function startWeb(
     const format = negotiate(accept)
     return { contentType: CONTENT_TYPES[format], body: await render(format) }
   }
-  const web = { metrics: null as string | null, admin: null as string | null }
+  const web: { metrics: string | null; admin: string | null } = { metrics: null, admin: null }
   if (metrics.prometheus) {
     const { listen, path } = metrics.prometheus
     const server = createMetricsServer({ listen, path, scrape, onFault })
