@@ -4,7 +4,9 @@
  *     npm run bench -- [--rates 500,1000] [--cycles 7] [--warm 40000] [--only siphon|kamailio|bare|full]
  *
  * INVITE-180-200-ACK-BYE-200 over UDP on loopback with sipp at fixed rates. "bare" has the four ways off; "full" has metrics (scraped
- * each second), the admin API, CDRs to a file and HEP over UDP on; Kamailio's equivalents are siptrace HEP, dialog and acc.
+ * each second), the admin API, CDRs to a file and HEP over UDP on; Kamailio's equivalents are siptrace HEP, dialog and acc, whose
+ * CDRs go to a file, too. That they are on is counted: who is "full" has sent each message that crossed its socket to the HEP
+ * server and written one record a call, or the program exits with 1.
  *
  * The machine's speed drifts by a third within minutes. So all subjects are up at the same time and are called in turns of a few
  * seconds, and what is quoted is their ratio in the same cycle. A cycle takes as long as a transaction lingers: what a turn leaves to
@@ -25,7 +27,11 @@ interface Figure {
   readonly p99: number
   readonly rssMb: number
   readonly hepPackets: number
+  readonly records: number
 }
+
+/** What crosses the socket of a proxy for one call: INVITE, 180, 200, ACK, BYE and 200, each in and out, and its own 100. */
+const MESSAGES_A_CALL = 13
 
 interface Contestant {
   readonly subject: Subject
@@ -87,6 +93,7 @@ async function turn({ subject, server }: Contestant, rate: number): Promise<Figu
   }, 1_000)
   try {
     hepPackets = 0
+    const recordsBefore = subject.records()
     const before = cpuSeconds(server.pid)
     const result = await call(subject, rate, calls)
     await sleep(ends - performance.now())
@@ -98,6 +105,7 @@ async function turn({ subject, server }: Contestant, rate: number): Promise<Figu
       p99: percentile(result.responseTimes, 0.99),
       rssMb: residentBytes(server.pid) / 1e6,
       hepPackets: hepPackets / calls,
+      records: (subject.records() - recordsBefore) / calls,
     }
   } finally {
     clearInterval(scraper)
@@ -133,15 +141,24 @@ for (const rate of rates) {
   const of = (name: string, field: keyof Figure): number[] =>
     contestants.filter((c) => c.subject.name === name).flatMap((c) => c.figures.map((f) => f[field]))
   console.log(`\n${rate} calls/s, median of ${cycles} turns of ${turnMs / 1_000} s, after ${warm} calls`)
-  console.log('subject          µs CPU a call   failed   retrans.   p50 ms   p99 ms   RSS MB   HEP a call')
+  console.log(
+    'subject          µs CPU a call   failed   retrans.   p50 ms   p99 ms   RSS MB   HEP a call   records a call',
+  )
   for (const { name } of subjects) {
     const m = (field: keyof Figure): number => median(of(name, field))
     const sum = (field: keyof Figure): number => of(name, field).reduce((a, b) => a + b, 0)
     console.log(
       `${name.padEnd(16)} ${m('cpuUs').toFixed(0).padStart(13)} ${String(sum('failed')).padStart(8)} ` +
         `${String(sum('retransmissions')).padStart(10)} ${m('p50').toFixed(1).padStart(8)} ${m('p99').toFixed(1).padStart(8)} ` +
-        `${m('rssMb').toFixed(0).padStart(8)} ${m('hepPackets').toFixed(1).padStart(12)}`,
+        `${m('rssMb').toFixed(0).padStart(8)} ${m('hepPackets').toFixed(1).padStart(12)} ${m('records').toFixed(2).padStart(16)}`,
     )
+    if (
+      name.endsWith('full') &&
+      (m('hepPackets').toFixed(1) !== MESSAGES_A_CALL.toFixed(1) || m('records').toFixed(2) !== '1.00')
+    ) {
+      console.error(`bench: not all that ${name} stands for was on`)
+      process.exitCode = 1
+    }
   }
   const ratio = (a: string, b: string): string => {
     const pairs = of(a, 'cpuUs').map((v, i) => v / (of(b, 'cpuUs')[i] ?? Number.NaN))

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createSocket } from 'node:dgram'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -10,13 +10,24 @@ export interface Subject {
   readonly port: number
   readonly calleePort: number
   start(): Promise<Running>
+  /** Call detail records that it has written, of all calls since it was started. */
+  records(): number
 }
+
+/** Lines of a file in which `sign` stands. */
+const linesWith = (file: string, sign: string): number =>
+  existsSync(file)
+    ? readFileSync(file, 'latin1')
+        .split('\n')
+        .filter((line) => line.includes(sign)).length
+    : 0
 
 /** Where HEP goes, and who counts it. */
 export const HEP_PORT = 15060
 
 export const kamailio = (kind: 'bare' | 'full'): Subject => {
   const port = kind === 'bare' ? 15080 : 15084
+  const log = join(mkdtempSync(join(tmpdir(), 'kamailio-bench-')), 'log')
   return {
     name: `kamailio ${kind}`,
     port,
@@ -24,12 +35,13 @@ export const kamailio = (kind: 'bare' | 'full'): Subject => {
     start: async () => {
       const config = join(root, `bench/kamailio/${kind}.cfg`)
       const listen = ['-l', `udp:127.0.0.1:${port}`]
-      const server = start('kamailio', [
-        ...['-f', config, ...listen, '-x', 'fm', '-X', 'fm', '-m', '512', '-DD', '-E'],
-      ])
+      const args = ['-f', config, ...listen, '-x', 'fm', '-X', 'fm', '-m', '512', '-DD', '-E']
+      // Its records go to a file, as SIPhon's.
+      const server = start('sh', ['-c', `exec kamailio "$@" 2> ${log}`, 'sh', ...args])
       await until('kamailio to listen', () => answers(port))
       return server
     },
+    records: () => linesWith(log, 'log_write_cdr()'),
   }
 }
 
@@ -43,23 +55,25 @@ export const siphon = (
   name = `siphon ${kind}`,
 ): Subject => {
   const port = kind === 'bare' ? 15082 : 15086
+  const folder = mkdtempSync(join(tmpdir(), 'siphon-bench-'))
+  const cdr = join(folder, 'cdr.jsonl')
   return {
     name,
     port,
     calleePort: 15092,
     start: async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'siphon-bench-'))
       const config = join(folder, 'siphon.yaml')
-      writeFileSync(config, siphonYaml(kind, port, folder, resolve(root, 'examples', script)))
+      writeFileSync(config, siphonYaml(kind, port, cdr, resolve(root, 'examples', script)))
       const server = start(join(root, 'node_modules/.bin/node'), ['src/bin/siphon.ts', 'run', '-c', config])
       await until('siphon to listen', () => answers(port), 15_000)
       await register(port, 'sip:service@127.0.0.1', 'sip:service@127.0.0.1:15092')
       return server
     },
+    records: () => linesWith(cdr, '"call_id"'),
   }
 }
 
-function siphonYaml(kind: 'bare' | 'full', port: number, folder: string, script: string): string {
+function siphonYaml(kind: 'bare' | 'full', port: number, cdr: string, script: string): string {
   const base = `
 listen: { udp: ["127.0.0.1:${port}"] }
 domain: { local: ["127.0.0.1"] }
@@ -70,7 +84,7 @@ log: { level: warn, format: json }
   return `${base}
 metrics: { prometheus: { listen: "127.0.0.1:${METRICS_PORT}" } }
 admin: { listen: "127.0.0.1:15465" }
-cdr: { enabled: true, backend: file, file: { path: "${join(folder, 'cdr.jsonl')}" } }
+cdr: { enabled: true, backend: file, file: { path: "${cdr}" } }
 tracing: { hep: { endpoint: "127.0.0.1:${HEP_PORT}", transport: udp, agent_id: bench } }
 `
 }
