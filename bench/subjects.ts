@@ -10,7 +10,7 @@ export interface Subject {
   readonly port: number
   readonly calleePort: number
   start(): Promise<Running>
-  /** Call detail records that it has written, of all calls since it was started. */
+  /** Call detail records that stand in its file. */
   records(): number
 }
 
@@ -37,7 +37,7 @@ export const kamailio = (kind: 'bare' | 'full'): Subject => {
       const listen = ['-l', `udp:127.0.0.1:${port}`]
       const args = ['-f', config, ...listen, '-x', 'fm', '-X', 'fm', '-m', '512', '-DD', '-E']
       // Its records go to a file, as SIPhon's.
-      const server = start('sh', ['-c', `exec kamailio "$@" 2> ${log}`, 'sh', ...args])
+      const server = start('sh', ['-c', 'exec kamailio "$@" 2> "$0"', log, ...args])
       await until('kamailio to listen', () => answers(port))
       return server
     },

@@ -16,7 +16,7 @@ import type { Outgoing } from './outgoing.ts'
 const MOST_CONTACTS = 20_000
 /**
  * Those that only linger included. With so few next to nobody has called for half a minute, and the next burst is not about to come:
- * the collection takes away what a burst needs (a grown nursery, compiled code), which was 6 to 13 % of what bursts of 3 s cost.
+ * the collection takes away what a burst needs: a grown nursery, compiled code.
  */
 const MOST_TRANSACTIONS = 1_000
 
