@@ -2,10 +2,11 @@
  * CPU per call through a record-routing proxy, SIPhon beside Kamailio when it is installed:
  *
  *     npm run bench -- [--rates 500,1000] [--cycles 7] [--warm 40000] [--only siphon|kamailio|bare|full]
+ *                      [--accounting calls|transactions]
  *
  * INVITE-180-200-ACK-BYE-200 over UDP on loopback with sipp at fixed rates. "bare" has the four ways off; "full" has metrics (scraped
  * each second), the admin API, CDRs to a file and HEP over UDP on; Kamailio's equivalents are siptrace HEP, dialog and acc, whose
- * CDRs go to a file, too. That they are on is counted: who is "full" has sent the messages that crossed its socket to the HEP
+ * CDRs go to a file, too (`--accounting transactions`: its two lines a call without duration instead). That they are on is counted: who is "full" has sent the messages that crossed its socket to the HEP
  * server (whose own socket loses a few) and written one record a call, or the program exits with 1.
  *
  * The machine's speed drifts by a third within minutes. So all subjects are up at the same time and are called in turns of a few
@@ -50,6 +51,7 @@ const { values } = parseArgs({
     cycles: { type: 'string', default: '7' },
     warm: { type: 'string', default: '40000' },
     only: { type: 'string' },
+    accounting: { type: 'string', default: 'calls' },
   },
 })
 const rates = values.rates.split(',').map(Number)
@@ -60,7 +62,12 @@ if (!installed('sipp')) {
   console.error('bench: sipp is not installed (Debian: sip-tester)')
   process.exit(1)
 }
-const subjects = [kamailio('bare'), siphon('bare'), kamailio('full'), siphon('full')].filter(
+const { accounting } = values
+if (accounting !== 'calls' && accounting !== 'transactions') {
+  console.error(`bench: --accounting is 'calls' or 'transactions', not '${accounting}'`)
+  process.exit(2)
+}
+const subjects = [kamailio('bare'), siphon('bare'), kamailio('full', accounting), siphon('full')].filter(
   (s) =>
     (!values.only || s.name.includes(values.only)) &&
     (!s.name.startsWith('kamailio') || installed('kamailio')),

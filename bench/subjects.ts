@@ -25,7 +25,10 @@ const linesWith = (file: string, sign: string): number =>
 /** Where HEP goes, and who counts it. */
 export const HEP_PORT = 15060
 
-export const kamailio = (kind: 'bare' | 'full'): Subject => {
+/** What Kamailio's acc writes: a record a call with its duration, as SIPhon does, or a line for the INVITE and one for the BYE. */
+export type Accounting = 'calls' | 'transactions'
+
+export const kamailio = (kind: 'bare' | 'full', accounting: Accounting = 'calls'): Subject => {
   const port = kind === 'bare' ? 15080 : 15084
   const log = join(mkdtempSync(join(tmpdir(), 'kamailio-bench-')), 'log')
   return {
@@ -35,13 +38,17 @@ export const kamailio = (kind: 'bare' | 'full'): Subject => {
     start: async () => {
       const config = join(root, `bench/kamailio/${kind}.cfg`)
       const listen = ['-l', `udp:127.0.0.1:${port}`]
-      const args = ['-f', config, ...listen, '-x', 'fm', '-X', 'fm', '-m', '512', '-DD', '-E']
+      const defines = accounting === 'transactions' ? ['-A', 'ACCOUNT_TRANSACTIONS'] : []
+      const args = [...defines, '-f', config, ...listen, '-x', 'fm', '-X', 'fm', '-m', '512', '-DD', '-E']
       // Its records go to a file, as SIPhon's.
       const server = start('sh', ['-c', 'exec kamailio "$@" 2> "$0"', log, ...args])
       await until('kamailio to listen', () => answers(port))
       return server
     },
-    records: () => linesWith(log, 'log_write_cdr()'),
+    records: () =>
+      accounting === 'calls'
+        ? linesWith(log, 'log_write_cdr()')
+        : linesWith(log, 'ACC: transaction answered: ') / 2,
   }
 }
 

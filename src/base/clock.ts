@@ -20,11 +20,16 @@ export interface Clock {
 
 /** Wall and monotonic time may part by this much before the offset is taken anew: NTP slews, an operator sets the clock. */
 const TOLERANCE_MS = 2
+/** How often that is looked at: a message crosses the socket more often than the system clock is set. */
+const CHECK_MS = 10
 let offset = Date.now() - performance.now()
+let checkedAt = 0
 
 /** Sub-millisecond wall time that follows the system clock when it is set. */
 function wallTime(): number {
   const now = performance.now()
+  if (now - checkedAt < CHECK_MS) return offset + now
+  checkedAt = now
   const wall = Date.now()
   if (Math.abs(wall - (offset + now)) > TOLERANCE_MS) offset = wall - now
   return offset + now

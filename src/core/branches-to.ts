@@ -52,7 +52,7 @@ export function branchesTo(
       return
     }
     const contact = contacts[i] ?? core.referenceOf(uri, called)
-    const device = contact === null ? null : core.deviceOf(contact)
+    const device = contact === null || targets.length === 1 ? null : core.deviceOf(contact)
     const same = device === null ? undefined : devices.get(device)
     if (same !== undefined && contact !== null) {
       same.alternates = [...same.alternates, { uri, contact }]

@@ -47,12 +47,17 @@ function named(target: Target, { host }: SipUri): Target {
 function hopOf(uri: SipUri): Hop | null {
   const secure = uri.scheme === 'sips'
   const maddr = uri.params.get('maddr')
-  const host = (maddr ?? uri.host).toLowerCase().replace(/^\[|\]$|\.$/g, '')
+  const host = maddr === undefined && !uri.host.endsWith('.') ? uri.host : plain(maddr ?? uri.host)
   const named = uri.params.get('transport')
   if (named === undefined) return { host, port: uri.port, protocol: null, secure }
   const protocol = PROTOCOLS[named.toLowerCase()]
   if (protocol === undefined) return null
   return { host, port: uri.port, protocol: secure ? secured(protocol) : protocol, secure }
+}
+
+/** A parsed host is in lower case and without brackets; a maddr is as somebody wrote it, and either may end in the root's dot. */
+function plain(host: string): string {
+  return host.toLowerCase().replace(/^\[|\]$|\.$/g, '')
 }
 
 /** RFC 3261 §26.2.2: a sips URI asks for TLS, whatever runs over it. */

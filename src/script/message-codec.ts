@@ -208,20 +208,19 @@ function readVerdict(reader: BatchReader): Verdict {
     case 'fork': {
       const strategy = reader.string() === 'sequential' ? 'sequential' : 'parallel'
       const count = reader.number()
-      const targets = Array.from({ length: count }, () => reader.string())
+      const targets: string[] = []
+      for (let i = 0; i < count; i++) targets.push(reader.string())
       const contacts: (string | null)[] = []
       const gateways: (string | null)[] = []
       for (let i = 0; i < count; i++) {
         contacts.push(reader.text())
         gateways.push(reader.text())
       }
-      return {
-        do: 'fork',
-        targets,
-        ...(contacts.some((contact) => contact !== null) && { contacts }),
-        ...(gateways.some((gateway) => gateway !== null) && { gateways }),
-        strategy,
+      const registered = contacts.some((contact) => contact !== null)
+      if (gateways.some((gateway) => gateway !== null)) {
+        return { do: 'fork', targets, ...(registered && { contacts }), gateways, strategy }
       }
+      return registered ? { do: 'fork', targets, contacts, strategy } : { do: 'fork', targets, strategy }
     }
     case 'reply': {
       const code = reader.number()

@@ -3,7 +3,7 @@ import { errorText } from '../base/error-text.ts'
 import type { EngineStart, FromEngine, ToEngine } from './conversation.ts'
 import { EngineLink } from './engine-link.ts'
 import { StartError } from './start-error.ts'
-import { keepThroughPauses } from './tidy.ts'
+import { keepHeapsLarge } from './tidy.ts'
 
 export interface EngineWorkerOptions {
   /** What the engine says that is no answer. */
@@ -20,7 +20,7 @@ export class EngineWorker {
   readonly #worker: Worker
 
   constructor(start: EngineStart, { onMessage, onEnd }: EngineWorkerOptions) {
-    keepThroughPauses()
+    keepHeapsLarge()
     const worker = new Worker(new URL('./engine-thread.ts', import.meta.url), {
       workerData: start,
       name: 'engine',

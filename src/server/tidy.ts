@@ -56,14 +56,23 @@ export function startTidying(clock: Clock, free: () => boolean, heap: Heap = v8H
   return { expect: () => void (expected = true), stop: () => timer.cancel() }
 }
 
+/** A heap is collected in full when it has grown by this part of what the last full collection left in it, percent. */
+const GROWTH_PERCENT = 200
+
 /**
- * V8 has a way of its own to make heaps small, after eight seconds with little to do: it takes away what is compiled for objects
- * of which none is alive just then, and the next burst of calls is compiled anew while it lasts. Threads that are started after
- * this keep what they have. The engine and the control thread are tidied as above when a burst is over for good; what a handler's
- * thread has is bounded by its limit, and goes with its worker.
+ * V8's own ways to keep heaps small cost more than the memory is worth.
+ *
+ * Of what a call promotes nearly all is dead half a minute later, so a full collection has the same code and tables to go
+ * through each time, and by itself V8 makes one when the heap has doubled: each 3,000 calls. After eight seconds with little
+ * to do it makes another one, which takes away what is compiled for objects of which none is alive just then, and the next
+ * burst of calls is compiled anew while it lasts.
+ *
+ * Holds for threads that are started after this. The engine and the control thread are tidied as above when a burst is over
+ * for good; what a handler's thread has is bounded by its limit, and goes with its worker.
  */
-export function keepThroughPauses(): void {
+export function keepHeapsLarge(): void {
   setFlagsFromString('--no-memory-reducer')
+  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
 }
 
 /** @param after what is done after a collection */

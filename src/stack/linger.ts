@@ -91,4 +91,4 @@ export class LingerQueue<T extends object | string> {
 }
 
 /** How much later than asked an item may go: nobody waits for the end of a linger. */
-const GRAIN_MS = 10
+const GRAIN_MS = 50

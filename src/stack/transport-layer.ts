@@ -193,7 +193,7 @@ export class TransportLayer implements TransportPort {
   }
 
   #datagramFlow(host: string, port: number, local: Address | undefined): Flow | null {
-    const point = this.#points.pick('udp', { host, ...(local ? { local } : {}) })
+    const point = this.#points.pick('udp', local === undefined ? { host } : { host, local })
     if (point === undefined || point.v6 !== isV6(host)) return null
     return this.#datagrams.flow(point.local, host, port)
   }

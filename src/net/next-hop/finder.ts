@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Found, Hop, NextHops } from '../../base/next-hop.ts'
 import { keyOf } from '../dns/cache.ts'
 import { type Answer, FAILED, type Question } from '../dns/records.ts'
-import { type Policy, stepTo } from './plan.ts'
+import { addressOf, type Policy, stepTo } from './plan.ts'
 
 export interface NextHopFinderOptions {
   readonly clock: Clock
@@ -24,6 +24,9 @@ export class NextHopFinder implements NextHops {
 
   find(hop: Hop, then: (found: Found) => void): void {
     const { dns, clock, policy, random, deadlineMs } = this.#o
+    // Most hops are addresses, of which nothing has to be asked.
+    const address = addressOf(hop)
+    if (address !== null) return then({ ok: true, targets: [address] })
     // What was said once holds for this search: a TTL of 0 must not make it go in circles.
     const said = new Map<string, Answer>()
     let late = false
@@ -61,6 +64,6 @@ export class NextHopFinder implements NextHops {
       }
     }
     let timer: ReturnType<Clock['startTimer']> | null = null
-    step()
+    return step()
   }
 }

@@ -60,7 +60,8 @@ export function stepTo(
   known: (question: Question) => Answer | undefined,
   random: () => number,
 ): Step {
-  if (isIP(hop.host) !== 0) return { need: null, targets: [literal(hop)], failed: false }
+  const address = addressOf(hop)
+  if (address !== null) return { need: null, targets: [address], failed: false }
   const inquiry = new Inquiry(known)
   const lists = servers(hop, policy, inquiry)
   if (lists === null) return { need: inquiry.need }
@@ -179,7 +180,9 @@ function usualProtocol(secure: boolean): Protocol {
   return secure ? 'tls' : 'udp'
 }
 
-function literal({ host, port, protocol, secure }: Hop): HopTarget {
+/** The target of a hop whose host is an address (RFC 3263 §4.2); null when it is a name. */
+export function addressOf({ host, port, protocol, secure }: Hop): HopTarget | null {
+  if (isIP(host) === 0) return null
   const usual = protocol ?? usualProtocol(secure)
   return { protocol: usual, host, port: port ?? defaultPort(usual) }
 }

@@ -202,7 +202,8 @@ export class HepExporter {
       const burst = ring.usedBytes * 2 > ring.capacity ? BURST_BEHIND : BURST
       const count = this.#udp ? this.#pollUdp(this.#udp, ring, burst) : this.#pollStream(ring, burst)
       if (count > 0) this.#waitMs = BUSY_MS
-      if (count >= burst) more = true
+      // A few that are left over can wait for the next look: to be woken for them costs more than they do.
+      if (count >= burst && ring.queued > BURST / 2) more = true
     }
     this.#sayRingFull()
     return more

@@ -94,7 +94,10 @@ export function afterQuoted(text: string, at: number, end = text.length): number
 
 /** Whether the text can stand in a start line or a field: one line, one byte a character. */
 export function isFieldText(text: string): boolean {
-  // A character above 255 would be cut to its low byte on the wire, and U+010A would become a line feed.
-  // oxlint-disable-next-line no-control-regex
-  return !/[\n\r\u0100-\uffff]/.test(text)
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    // A character above 255 would be cut to its low byte on the wire, and U+010A would become a line feed.
+    if (code > 0xff || code === 0x0a || code === 0x0d) return false
+  }
+  return true
 }

@@ -1,20 +1,24 @@
 import { isFieldText } from './characters.ts'
 import type { Message } from './message.ts'
 
+const BAD_START_LINE = 'a start line must be one line of binary text, one character for each byte'
+
 /**
  * The binary text of a message. Content-Length is what the body is long, in the place of the first such field or at the
  * end. Throws a TypeError when the start line would not be one line: the Request-URI or the reason phrase is ours.
  */
 export function serialize(message: Message): string {
-  const startLine =
-    message.kind === 'request'
-      ? `${message.method} ${message.uri} SIP/2.0\r\n`
-      : `SIP/2.0 ${message.status} ${message.reason}\r\n`
-  if (!isFieldText(startLine.slice(0, -2))) {
-    throw new TypeError('a start line must be one line of binary text, one character for each byte')
-  }
   const { body } = message
-  let text = startLine
+  let text: string
+  if (message.kind === 'request') {
+    const { method, uri } = message
+    if (!isFieldText(method) || !isFieldText(uri)) throw new TypeError(BAD_START_LINE)
+    text = `${method} ${uri} SIP/2.0\r\n`
+  } else {
+    const { status, reason } = message
+    if (!isFieldText(reason)) throw new TypeError(BAD_START_LINE)
+    text = `SIP/2.0 ${status} ${reason}\r\n`
+  }
   let hasLength = false
   // Fields that follow one another in what was received go as one piece of it.
   let source = ''

@@ -1,4 +1,4 @@
-import { all, DIGIT, digits, HEX, HOST, isA, TOKEN, URI } from './characters.ts'
+import { all, DIGIT, digits, HEX, HOST, isA, URI } from './characters.ts'
 import { canonicalUser, comparable, unescapeUri } from './escape.ts'
 import { malformed, type Parsed } from './fault.ts'
 import { isUriText, Parameters, parseUriParameters } from './parameters.ts'
@@ -42,16 +42,16 @@ export function parseUri(text: string): Parsed<Uri> {
   if (colon < 1) return malformed('a URI without a scheme')
   const scheme = text.slice(0, colon).toLowerCase()
   if (scheme === 'sip' || scheme === 'sips') return parseSipUri(scheme, text, colon + 1)
-  if (!isScheme(scheme)) return malformed('a URI whose scheme is no scheme')
+  if (!isScheme(text, colon)) return malformed('a URI whose scheme is no scheme')
   const opaque = text.slice(colon + 1)
-  if (!isOpaque(opaque)) return malformed('a URI with characters that no URI may hold')
+  if (!isOpaque(text, colon + 1)) return malformed('a URI with characters that no URI may hold')
   return { ok: true, value: { scheme, opaque } }
 }
 
 /** Whether `text` has the outer form of a URI: a scheme, a colon, and nothing that ends a URI. Cheaper than `parseUri`. */
 export function looksLikeUri(text: string): boolean {
   const colon = text.indexOf(':')
-  return colon > 0 && isScheme(text.slice(0, colon)) && isOpaque(text.slice(colon + 1))
+  return colon > 0 && isScheme(text, colon) && isOpaque(text, colon + 1)
 }
 
 function parseSipUri(scheme: 'sip' | 'sips', text: string, start: number): Parsed<SipUri> {
@@ -140,15 +140,20 @@ function isIpv6(text: string, start: number, end: number): boolean {
   return colons >= 2
 }
 
-function isScheme(text: string): boolean {
-  const first = text.charCodeAt(0) | 0x20
-  // The grammar's scheme is a letter, then letters, digits, '+', '-' and '.': a token without these.
-  return first >= 0x61 && first <= 0x7a && all(TOKEN, text) && !/[!%*_`'~]/.test(text)
+/** Whether the text up to `end` is a letter, then letters, digits, '+', '-' and '.'. */
+function isScheme(text: string, end: number): boolean {
+  for (let i = 0; i < end; i++) {
+    const code = text.charCodeAt(i)
+    const letter = code | 0x20
+    if (letter >= 0x61 && letter <= 0x7a) continue
+    if (i === 0 || !(isA(DIGIT, code) || code === 0x2b || code === 0x2d || code === 0x2e)) return false
+  }
+  return end > 0
 }
 
-function isOpaque(text: string): boolean {
-  if (text.length === 0) return false
-  for (let i = 0; i < text.length; i++) {
+function isOpaque(text: string, start: number): boolean {
+  if (start >= text.length) return false
+  for (let i = start; i < text.length; i++) {
     const code = text.charCodeAt(i)
     if (!isA(URI, code) && code !== 0x25 && code !== 0x40) return false
   }

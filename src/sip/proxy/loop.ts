@@ -15,8 +15,15 @@ export function loopCookie(request: Request): string {
   // Not the method: a CANCEL and an ACK have the branch of their INVITE (RFC 5393 §4.2.1).
   hash = mix(hash, String(request.cseq.number))
   for (const { key, value } of request.headers.fields) if (ROUTING.has(key)) hash = mix(hash, value)
-  return (hash >>> 0).toString(16)
+  return hexByte(hash >>> 24) + hexByte(hash >>> 16) + hexByte(hash >>> 8) + hexByte(hash)
 }
+
+/** `toString(16)` of a number past 2^31 goes by floating point, which costs as much as the hash. */
+function hexByte(number: number): string {
+  return HEX_BYTES[number & 0xff] ?? ''
+}
+
+const HEX_BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 /** What routing may depend on besides (§16.6 step 8): a request that comes back with credentials is another one. */
 const ROUTING: ReadonlySet<string> = new Set(['route', 'proxy-require', 'proxy-authorization'])

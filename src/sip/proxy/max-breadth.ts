@@ -25,7 +25,9 @@ export function shareBreadth(breadth: number, branches: number): readonly number
   if (breadth < branches) return null
   const each = Math.floor(breadth / branches)
   const rest = breadth - each * branches
-  return Array.from({ length: branches }, (_, i) => each + (i < rest ? 1 : 0))
+  const shares: number[] = []
+  for (let i = 0; i < branches; i++) shares.push(each + (i < rest ? 1 : 0))
+  return shares
 }
 
 /** Exactly one, on what is forwarded. */
