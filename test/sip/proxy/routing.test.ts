@@ -131,6 +131,11 @@ describe('RFC 3261 §16.6 forwarding', () => {
     assert.equal(forward(request('sip:b@c'), null, null).request.headers.first('max-forwards'), '70')
   })
 
+  it('adds it where a script has put what is no number', () => {
+    const edited = request('sip:b@c', [['Max-Forwards', 'many']])
+    assert.equal(forward(edited, null, null).request.headers.first('max-forwards'), '70')
+  })
+
   it('rewrites for a strict router (step 6)', () => {
     const message = request('sip:b@c', [
       ['Route', '<sip:strict.example>'],
