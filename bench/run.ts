@@ -6,8 +6,9 @@
  *
  * INVITE-180-200-ACK-BYE-200 over UDP on loopback with sipp at fixed rates. "bare" has the four ways off; "full" has metrics (scraped
  * each second), the admin API, CDRs to a file and HEP over UDP on; Kamailio's equivalents are siptrace HEP, dialog and acc, whose
- * CDRs go to a file, too (`--accounting transactions`: its two lines a call without duration instead). That they are on is counted: who is "full" has sent the messages that crossed its socket to the HEP
- * server (whose own socket loses a few) and written one record a call, or the program exits with 1.
+ * CDRs go to a file, too (`--accounting transactions`: its two lines a call without duration instead). That they are on is counted:
+ * who is "full" has sent the messages that crossed its socket to the HEP server (whose own socket loses a few) and written one
+ * record a call, or the program exits with 1.
  *
  * The machine's speed drifts by a third within minutes. So all subjects are up at the same time and are called in turns of a few
  * seconds, and what is quoted is their ratio in the same cycle. A cycle takes as long as a transaction lingers: what a turn leaves to

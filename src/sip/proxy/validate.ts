@@ -24,7 +24,10 @@ export function validateRequest(request: Request, forUs: boolean): Refusal | nul
   return null
 }
 
-/** Max-Forwards as received; 71 where there is none (or a script's that is no number), so that one less is the recommended 70 (§16.6 step 3). */
+/**
+ * Max-Forwards as received; 71 where there is none, so that one less is the recommended 70 (§16.6 step 3). A script's that is no
+ * number is none.
+ */
 export function hopsLeft(request: Request): number {
   const text = request.headers.first('max-forwards')
   return text === undefined || !all(DIGIT, text) ? 71 : digits(text)

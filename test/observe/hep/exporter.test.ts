@@ -12,6 +12,7 @@ import { HepTap } from '../../../src/observe/hep/tap.ts'
 import { createSpine } from '../../../src/spine/spine.ts'
 import { certificate } from '../../support/certificate.ts'
 import { scratch, until } from '../../support/cdr.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 import { crossed } from '../../support/messages-crossed.ts'
 
 function setUp(t: TestContext, changes: Partial<HepExporterOptions> & { port: number }, ringBytes = 4 << 20) {
@@ -104,6 +105,19 @@ async function tcpReceiver(
 const ids = (packets: HepPacket[]): Set<string | null> => new Set(packets.map((p) => p.correlation))
 
 describe('HEP over udp', () => {
+  it('leaves a few for the next look, and goes on at once when they are more', async (t) => {
+    const { port } = await udpReceiver(t)
+    const { exporter, publish, levels } = setUp(t, { port, clock: new FakeClock() })
+    exporter.start()
+    await until(() => levels().connected)
+    publish(120)
+    assert.equal(exporter.poll(), false)
+    await until(() => levels().queued === 40)
+    publish(81)
+    assert.equal(exporter.poll(), true)
+    await until(() => levels().queued === 41)
+  })
+
   it('sends every message once, as it was, at the time it crossed', async (t) => {
     const r = await udpReceiver(t)
     const { exporter, publish, levels } = setUp(t, { port: r.port })

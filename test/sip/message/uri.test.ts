@@ -5,6 +5,7 @@ import {
   addressOfRecord,
   formatUri,
   isSipUri,
+  looksLikeUri,
   parseUri,
   type SipUri,
   uriEquals,
@@ -57,6 +58,11 @@ describe('RFC 3261 §19.1.1 SIP and SIPS URI components', () => {
     assert.ok(uri.params.has('lr'))
     assert.equal(uri.params.get('name'), 'v%61lue%25%34%31')
     assert.ok(formatUri(uri).endsWith(';%6C%72;n%61me=v%61lue%25%34%31'))
+  })
+
+  it('knows a scheme: a letter, then letters, digits, plus, hyphen and dot', () => {
+    for (const scheme of ['h323', 'iris.beep', 'soap+x-y.2']) assert.ok(looksLikeUri(`${scheme}:a`), scheme)
+    for (const scheme of ['1a', '+a', 'a_b', 'a~', 'a b']) assert.ok(!looksLikeUri(`${scheme}:a`), scheme)
   })
 
   it('keeps other schemes as they are', () => {
