@@ -10,6 +10,7 @@ import { startRtpengine, type Rtpengine } from '../support/rtpengine.ts'
 import { freePort, startSiphon, type Siphon } from '../support/siphon.ts'
 import { runCaller, startCallee } from '../support/sipp.ts'
 import { expect, pause, recv, respond, scenarioFile, send } from '../support/sipp-scenario.ts'
+import { wave } from '../support/sound.ts'
 
 /**
  * Sound through the B2BUA and a real rtpengine, with sipp and baresip. One of two plays and the other says back what it hears, so
@@ -68,22 +69,9 @@ describe('sound through the B2BUA and rtpengine', { skip: missing('rtpengine', '
   }
 
   /** The same for baresip. */
-  const wave = (secs: number): string => {
+  const soundFile = (secs: number): string => {
     const path = join(mkdtempSync(join(tmpdir(), 'sound-')), 'sound.wav')
-    const wav = Buffer.alloc(44 + secs * 16_000, 0x21)
-    wav.write('RIFF', 0, 'latin1')
-    wav.writeUInt32LE(wav.length - 8, 4)
-    wav.write('WAVEfmt ', 8, 'latin1')
-    wav.writeUInt32LE(16, 16)
-    wav.writeUInt16LE(1, 20)
-    wav.writeUInt16LE(1, 22)
-    wav.writeUInt32LE(8_000, 24)
-    wav.writeUInt32LE(16_000, 28)
-    wav.writeUInt16LE(2, 32)
-    wav.writeUInt16LE(16, 34)
-    wav.write('data', 36, 'latin1')
-    wav.writeUInt32LE(secs * 16_000, 40)
-    writeFileSync(path, wav)
+    writeFileSync(path, wave(secs * 8_000))
     return path
   }
 
@@ -197,7 +185,7 @@ describe('sound through the B2BUA and rtpengine', { skip: missing('rtpengine', '
       user: 'baresip-1',
       sip: siphon.sip,
       srtp: true,
-      plays: wave(3),
+      plays: soundFile(3),
       args: ['-e', 'd sip:plain@example.com', '-t', '4'],
     })
     t.after(() => caller.stop('SIGKILL'))

@@ -11,6 +11,7 @@ import { startRtpengine, type Rtpengine } from '../support/rtpengine.ts'
 import { calleeBye, finalTo, SipPeer, type OutgoingInvite } from '../support/sip-peer.ts'
 import { freePort, startSiphon, type Siphon } from '../support/siphon.ts'
 import { runCaller, startCallee } from '../support/sipp.ts'
+import { wave } from '../support/sound.ts'
 import { BROWSER } from '../sip/sdp/samples.ts'
 
 /** Calls through a real rtpengine, anchored by a proxy script. */
@@ -86,24 +87,6 @@ function refusable(header: string): string {
 }
 
 const skip = missing('rtpengine', 'sipp')
-
-/** A WAV file of 8 kHz, 16 bits, mono, every sample 0x2121. */
-function wave(samples: number): Buffer {
-  const wav = Buffer.alloc(44 + samples * 2, 0x21)
-  wav.write('RIFF', 0, 'latin1')
-  wav.writeUInt32LE(wav.length - 8, 4)
-  wav.write('WAVEfmt ', 8, 'latin1')
-  wav.writeUInt32LE(16, 16)
-  wav.writeUInt16LE(1, 20)
-  wav.writeUInt16LE(1, 22)
-  wav.writeUInt32LE(8_000, 24)
-  wav.writeUInt32LE(16_000, 28)
-  wav.writeUInt16LE(2, 32)
-  wav.writeUInt16LE(16, 34)
-  wav.write('data', 36, 'latin1')
-  wav.writeUInt32LE(samples * 2, 40)
-  return wav
-}
 
 interface Call {
   readonly invite: OutgoingInvite
