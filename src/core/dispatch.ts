@@ -116,13 +116,27 @@ export class Dispatch implements TransactionUser {
     } else if (!this.#o.router.handles(kind, request.method)) {
       // A script of calls alone: what is within no dialog of them is within none (§12.2.2).
       if (!initial && this.#o.router.handles('invite', 'INVITE')) open().reply(481, 'server')
-      else open().reply(500, 'server', { reason: 'No Script Handler' })
+      else this.#unhandled(open())
     } else {
       const share = initial ? 'initial' : 'in-dialog'
       const reservation = this.#o.router.reserve(share, request.method, flow.reliable)
       if (reservation === null) this.#refuse(request, flow, initial)
       else this.#ask(open(), reservation, kind)
     }
+  }
+
+  /** No job is made of it: nobody would answer. */
+  #unhandled(exchange: Exchange): void {
+    const { method, callId } = exchange.request
+    const what = `the script has no handler for ${method}`
+    this.#o.spine.scriptFailed.publish({
+      handler: 'onRequest',
+      reason: 'no_handler',
+      where: null,
+      what,
+      callId,
+    })
+    exchange.reply(500, 'server', { reason: 'No Script Handler' })
   }
 
   /** An ACK for a 2xx goes its way without the script; one for a stateless answer of ours has arrived. */

@@ -214,6 +214,7 @@ export class ScriptHost implements Router {
     this.#manifest = links[0]?.manifest ?? this.#manifest
     for (const link of links) link.port.comes(this.#comes)
     this.#pool.switchTo(generation, links)
+    this.#endings.serves(this.#manifest)
     this.#timers.start(this.#manifest.timers)
     this.#watch.start()
     this.#scheduleFlush()

@@ -3,10 +3,11 @@ import type { Outcome } from '../core/verdict.ts'
 import type { ScriptFailureReason } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
 import { LABELS } from './blame.ts'
+import type { Manifest } from './conversation.ts'
 import type { Run } from './run.ts'
 import type { RunQueue } from './run-queue.ts'
 
-/** How runs end: who asked gets the outcome, log and metrics what it took and what failed. */
+/** What log and metrics hear of handlers. How runs end: who asked gets the outcome, log and metrics what it took and what failed. */
 export class RunEndings {
   readonly #clock: Clock
   readonly #spine: Spine
@@ -16,6 +17,11 @@ export class RunEndings {
     this.#clock = clock
     this.#spine = spine
     this.#queue = queue
+  }
+
+  /** This script's handlers run from now on. */
+  serves({ handlers }: Manifest): void {
+    this.#spine.scriptServes.publish({ handlers: handlers.map((handler) => handler.name) })
   }
 
   /** Tells of a failure. Its run, if it was one's, is still to be settled. */

@@ -259,6 +259,12 @@ export type ScriptFailureReason =
   /** It asked for credentials and did not end with what came of it. */
   | 'auth_ignored'
 
+/** A script was put into service: the first, or another in its place. */
+export interface ScriptServes {
+  /** Names of its handlers as failures give them: `onRequest(INVITE)`, `timer(health)`. */
+  readonly handlers: readonly string[]
+}
+
 export interface ScriptFailed {
   readonly handler: string
   readonly reason: ScriptFailureReason

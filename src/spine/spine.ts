@@ -29,6 +29,7 @@ import type {
   ScriptFailed,
   ScriptJobDone,
   ScriptJobShed,
+  ScriptServes,
   ServerMoved,
 } from './facts.ts'
 
@@ -54,6 +55,7 @@ export interface Spine {
   readonly mediaCommandDone: Channel<MediaCommandDone>
   readonly keptAlive: Channel<KeptAlive>
   readonly notified: Channel<Notified>
+  readonly scriptServes: Channel<ScriptServes>
   readonly scriptJobDone: Channel<ScriptJobDone>
   readonly scriptJobShed: Channel<ScriptJobShed>
   readonly scriptFailed: Channel<ScriptFailed>
@@ -92,6 +94,7 @@ export function createSpine(onFault: (channel: string, error: unknown) => void):
     mediaCommandDone: new Channel('mediaCommandDone', onFault),
     keptAlive: new Channel('keptAlive', onFault),
     notified: new Channel('notified', onFault),
+    scriptServes: new Channel('scriptServes', onFault),
     scriptJobDone: new Channel('scriptJobDone', onFault),
     scriptJobShed: new Channel('scriptJobShed', onFault),
     scriptFailed: new Channel('scriptFailed', onFault),

@@ -60,7 +60,10 @@ describe('admission before state', () => {
   it('answers 500 when the script handles no such method', () => {
     const l = lab()
     l.handled.clear()
+    const failed: unknown[] = []
+    l.spine.scriptFailed.subscribe(({ handler, reason, what }) => failed.push([handler, reason, what]))
     l.receive(request('INVITE'), ALICE)
+    assert.deepEqual(failed, [['onRequest', 'no_handler', 'the script has no handler for INVITE']])
     assert.deepEqual([l.lastResponse().status, l.lastResponse().reason], [500, 'No Script Handler'])
     assert.equal(l.records[0]?.disconnectInitiator, 'server')
   })

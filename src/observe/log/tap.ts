@@ -3,6 +3,9 @@ import { formatAddress } from '../../base/address.ts'
 import type { LogLine } from '../../spine/facts.ts'
 import type { Spine } from '../../spine/spine.ts'
 
+/** A stranger can make methods up; a script lacks handlers for fewer. */
+const UNHANDLED_TOLD = 20
+
 /** The engine's side of the log: turns facts that an operator wants to read into lines, and hands them on. */
 export function attachLogTap(spine: Spine, clock: Clock, push: (line: LogLine) => void): void {
   const say = (
@@ -13,7 +16,14 @@ export function attachLogTap(spine: Spine, clock: Clock, push: (line: LogLine) =
   ): void => push({ level, module, text, fields, at: clock.wallTime() })
 
   spine.logged.subscribe(push)
+  const unhandled = new Set<string>()
+  spine.scriptServes.subscribe(() => unhandled.clear())
   spine.scriptFailed.subscribe(({ handler, reason, where, what, callId }) => {
+    if (reason === 'no_handler') {
+      // Whoever can send a request could fill the log with it: told once a method, of so many.
+      if (unhandled.has(what) || unhandled.size >= UNHANDLED_TOLD) return
+      unhandled.add(what)
+    }
     say('error', 'script', `${where ?? 'script'}: ${handler}: ${reason}: ${what}`, {
       handler,
       reason,

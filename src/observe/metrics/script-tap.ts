@@ -58,7 +58,13 @@ export function tapScript(spine: Spine, writer: MetricsWriter): void {
     'Script jobs refused because the queue was full or no worker lived',
   )
   const took = new Map(HANDLERS.map((handler) => [handler, seconds.labels({ handler })]))
-  for (const handler of HANDLERS) for (const reason of FAILURE_REASONS) errors.labels({ handler, reason })
+  const begin = (handler: string): void => {
+    for (const reason of FAILURE_REASONS) errors.labels({ handler, reason })
+  }
+  HANDLERS.forEach(begin)
+  begin('outside')
+  // A first failure can be seen to rise only when its series was there before it.
+  spine.scriptServes.subscribe(({ handlers }) => handlers.forEach(begin))
   spine.scriptJobDone.subscribe(({ handler, runMs }) => {
     completed.inc()
     const series = took.get(handler) ?? seconds.labels({ handler })

@@ -44,6 +44,7 @@ describe('the metrics tap', () => {
     zero('siphon_malformed_messages_total', { transport: 'tcp' })
     zero('siphon_call_attempts_total', { result: 'no_answer' })
     zero('siphon_script_errors_total', { handler: 'onReply', reason: 'bad_verdict' })
+    zero('siphon_script_errors_total', { handler: 'outside', reason: 'exception' })
     zero('siphon_script_handler_seconds', { handler: 'timer' })
     zero('siphon_auth_failures_total', {})
     zero('siphon_credential_failures_total', { reason: 'replayed' })
@@ -132,6 +133,15 @@ describe('the metrics tap', () => {
     assert.equal(reader.value('siphon_dns_queries_total', { type: 'srv', outcome: 'timeout' }), 1)
     assert.equal(reader.value('siphon_dns_query_seconds'), 1)
     assert.equal(reader.value('siphon_next_hop_failovers_total', { reason: '503' }), 1)
+  })
+
+  it("shows a script's handlers at 0 from when it serves", () => {
+    const { reader, spine } = setup()
+    const failures = { handler: 'timer(health)', reason: 'exception' }
+    assert.equal(reader.value('siphon_script_errors_total', failures), undefined)
+    spine.scriptServes.publish({ handlers: ['onRequest(INVITE)', 'timer(health)'] })
+    assert.equal(reader.value('siphon_script_errors_total', failures), 0)
+    assert.equal(reader.value('siphon_script_errors_total', { ...failures, handler: 'onRequest(INVITE)' }), 0)
   })
 
   it('counts script jobs', () => {
