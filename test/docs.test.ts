@@ -106,7 +106,7 @@ describe('the pages', () => {
       out: (text) => (help += text),
       err: () => undefined,
       env: {},
-      checkScript: () => Promise.resolve(null),
+      checkScript: () => Promise.resolve({ faults: [], doubts: [] }),
     })
     const commands = [...help.matchAll(/^ {2}(\w+)/gm)].map(([, name = '']) => name)
     const unknown: string[] = []

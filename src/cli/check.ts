@@ -4,15 +4,13 @@ import type { ConfigFault } from '../config/fault.ts'
 import { loadConfig, type LoadResult, type NamedScript } from '../config/load.ts'
 import type { ScriptFault } from '../script/conversation.ts'
 import { readTls } from '../server/certificates.ts'
+import type { ScriptCheck } from '../server/check-script.ts'
 import { EXIT } from './exit-codes.ts'
 import { faultsAsJson, faultsAsText, type Format } from './faults.ts'
 import { scriptFault } from './script-fault.ts'
 
-/** Loads a script the way the server would, declarations included, and says why it would not serve. */
-export type CheckScript = (
-  path: string,
-  limits: { readonly memoryLimitMb: number },
-) => Promise<ScriptFault | null>
+/** See `checkScript`. */
+export type CheckScript = (path: string, limits: { readonly memoryLimitMb: number }) => Promise<ScriptCheck>
 
 export interface CheckOptions {
   readonly config: string
@@ -31,10 +29,15 @@ export async function checkCommand(options: CheckOptions, context: CheckContext)
   const result = loadConfig(options.config, context.env)
   const faults: ConfigFault[] = result.ok ? [] : [...result.faults]
   faults.push(...certificateFaults(result))
-  if (result.script !== null) faults.push(...(await scriptFaults(result.script, context.checkScript)))
-  if (options.format === 'json') context.out(faultsAsJson(faults, result.warnings))
+  const warnings: ConfigFault[] = [...result.warnings]
+  if (result.script !== null) {
+    const script = await scriptFaults(result.script, context.checkScript)
+    faults.push(...script.faults)
+    warnings.push(...script.warnings)
+  }
+  if (options.format === 'json') context.out(faultsAsJson(faults, warnings))
   else {
-    context.out(faultsAsText(faults, result.warnings))
+    context.out(faultsAsText(faults, warnings))
     if (faults.length === 0) context.out(`${options.config}: no fault\n`)
   }
   return faults.length === 0 ? EXIT.ok : EXIT.configuration
@@ -47,11 +50,15 @@ export function certificateFaults(result: LoadResult): ConfigFault[] {
   return read.ok ? [] : read.faults.map(({ path, what, instead }) => result.fault(path, what, instead))
 }
 
-async function scriptFaults(script: NamedScript, check: CheckScript): Promise<ConfigFault[]> {
+async function scriptFaults(
+  script: NamedScript,
+  check: CheckScript,
+): Promise<{ faults: readonly ConfigFault[]; warnings: readonly ConfigFault[] }> {
   const wrong = await scriptFileFault(script.path)
-  if (wrong !== null) return [script.fault(wrong.what, wrong.instead)]
-  const fault = await check(script.path, { memoryLimitMb: script.memory_limit_mb })
-  return fault === null ? [] : [scriptFault(script.path, fault)]
+  if (wrong !== null) return { faults: [script.fault(wrong.what, wrong.instead)], warnings: [] }
+  const { faults, doubts } = await check(script.path, { memoryLimitMb: script.memory_limit_mb })
+  const told = (fault: ScriptFault): ConfigFault => scriptFault(script.path, fault)
+  return { faults: faults.map(told), warnings: doubts.map(told) }
 }
 
 /** What is wrong with the script before it is even read; null when nothing is. */

@@ -9,7 +9,7 @@ import { knownKeys } from './json-schema.ts'
 import { readYaml, type ReadFile } from './read.ts'
 import { blocks, type Blocks } from './schema.ts'
 import { settle } from './settle.ts'
-import { suggest } from './suggest.ts'
+import { suggest } from '../base/suggest.ts'
 
 export interface Loaded {
   readonly ok: true

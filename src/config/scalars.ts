@@ -2,7 +2,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import type { Address } from '../base/address.ts'
 import type { ListenAddress, StreamListenAddress } from './config.ts'
-import { suggest } from './suggest.ts'
+import { suggest } from '../base/suggest.ts'
 
 /**
  * The kinds of value that siphon.yaml holds. Each reads an unknown YAML value and says what is wrong and what to write

@@ -57,6 +57,9 @@ export function shapeOf(
     )
   }
   if (typeof help !== 'string' || help === '') throw new MetricDeclarationError(name, 'needs a help text')
+  if (options !== undefined && (typeof options !== 'object' || options === null || Array.isArray(options))) {
+    throw new MetricDeclarationError(name, "has options that are no object: write { labels: ['result'] }")
+  }
   return {
     name,
     type,

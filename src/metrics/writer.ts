@@ -49,6 +49,8 @@ export interface WriterOptions {
   /** Carries a message to the control thread's reader, in order. Called synchronously; must not throw. */
   readonly post: (message: MetricsMessage) => void
   readonly origin: Origin
+  /** Told of the first ignored use of each metric, while the call that misused it is on the stack. */
+  readonly onMisuse?: (metric: string) => void
 }
 
 interface Declared {
@@ -90,11 +92,13 @@ export class MetricsWriter {
   readonly #declared = new Map<string, Declared>()
   readonly #overflows: (metric: string) => CounterSeries
   readonly #misuses: (metric: string) => CounterSeries
+  readonly #onMisuse: (metric: string) => void
 
   constructor(options: WriterOptions) {
     this.thread = options.thread
     this.#origin = options.origin
     this.#post = options.post
+    this.#onMisuse = options.onMisuse ?? (() => undefined)
     this.#directory = new Directory(options.shared)
     this.#overflows = this.#tally(
       OVERFLOW,
@@ -186,7 +190,13 @@ export class MetricsWriter {
       if (clash !== null) throw new MetricDeclarationError(shape.name, `is already declared with ${clash}`)
       return before.metric as M
     }
-    const misuse: Misuse = () => this.#misuses(shape.name).inc()
+    let told = false
+    const misuse: Misuse = () => {
+      this.#misuses(shape.name).inc()
+      if (told) return
+      told = true
+      this.#onMisuse(shape.name)
+    }
     const known: Known = { shape, misuse, claim: this.#announce(shape, help) }
     const metric = build(shape.labels.length === 0 ? this.#single(known, open) : this.#labelled(known, open))
     // Scripts can misuse; the server's own code is held to its types by the compiler.

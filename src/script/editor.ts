@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url'
 /**
  * The `tsconfig.json` that gives an editor completion and checks for scripts in any folder: `siphon init` writes it
  * beside the script. Paths are absolute, into the installation that runs.
+ * @param files absolute; every script beside the file unless told
  */
-export function editorConfig(): string {
+export function editorConfig(files?: readonly string[]): string {
   const here = fileURLToPath(import.meta.url)
   const root = join(dirname(here), '..', '..')
   const api = join(dirname(here), 'api', here.endsWith('.ts') ? 'index.ts' : 'index.d.ts')
@@ -26,5 +27,6 @@ export function editorConfig(): string {
     skipLibCheck: true,
     paths: { siphon: [api] },
   }
-  return `${JSON.stringify({ compilerOptions, include: ['*.ts'] }, null, 2)}\n`
+  const scripts = files === undefined ? { include: ['*.ts'] } : { files }
+  return `${JSON.stringify({ compilerOptions, ...scripts }, null, 2)}\n`
 }

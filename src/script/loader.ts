@@ -1,5 +1,6 @@
 import { registerHooks } from 'node:module'
 import { pathToFileURL } from 'node:url'
+import { missingImport } from './missing-import.ts'
 
 /**
  * Makes `import … from 'siphon'` work in a script wherever it lies, and keeps note of the files it is made of, which
@@ -15,7 +16,12 @@ export function hookScriptImports(): Set<string> {
   registerHooks({
     resolve(specifier, context, next) {
       if (specifier === 'siphon') return { url: API, shortCircuit: true }
-      const found = next(specifier, context)
+      let found: ReturnType<typeof next>
+      try {
+        found = next(specifier, context)
+      } catch (error) {
+        throw missingImport(error, specifier, context.parentURL)
+      }
       const url = found.url
       if (!url.startsWith('file:') || url.startsWith(OWN) || url.includes('/node_modules/')) return found
       files.add(url)

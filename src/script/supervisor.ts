@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import type { LogLine } from '../spine/facts.ts'
 import type { HandlerSettings, HostControlPort, HostMessage, Manifest, ScriptFault } from './conversation.ts'
+import { doubtsOf } from './doubts.ts'
 import { HandlerWorker, type Loaded } from './handler-worker.ts'
 import { FileWatch } from '../base/file-watch.ts'
 import { Presence } from './presence.ts'
@@ -190,6 +191,7 @@ export class Supervisor implements HostControlPort {
     )
     this.#metricNames = new Set(workers.flatMap((w) => [...(this.#declared.get(w.thread) ?? [])]))
     this.#say('info', `script generation ${generation} serves: ${this.#script}`)
+    for (const { where, what } of doubtsOf(manifest)) this.#say('warn', `${where ?? 'script'}: ${what}`)
     this.#options.onMetricNames(this.#metricNames)
     return { ok: true, generation, manifest }
   }

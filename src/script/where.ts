@@ -1,5 +1,6 @@
 import { dirname, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { MissingImport } from './missing-import.ts'
 
 /** Places in a user's script, as people write them: `script.ts:12:7`, relative to the folder of the script. */
 
@@ -23,7 +24,8 @@ export function callSite(): string {
 /** Where an error comes from: the text that does not parse, else the innermost frame in the user's files. */
 export function placeOf(error: unknown): string | null {
   if (!(error instanceof Error) || typeof error.stack !== 'string') return null
-  return syntaxPlace(error) ?? firstFrame(error.stack) ?? missingImport(error)
+  if (error instanceof MissingImport) return `${shown(error.importer)}:${error.line}:${error.column}`
+  return syntaxPlace(error) ?? firstFrame(error.stack)
 }
 
 /** One line: `TypeError: x is not a function`. */
@@ -54,11 +56,6 @@ function firstFrame(stack: string): string | null {
     return `${shown(name)}:${row}:${column}`
   }
   return null
-}
-
-function missingImport(error: Error): string | null {
-  const importer = /imported from (\S+)/.exec(error.message)?.[1]
-  return importer === undefined ? null : `${shown(importer)}:1:1`
 }
 
 function shown(file: string): string {

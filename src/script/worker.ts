@@ -11,7 +11,7 @@ import type { Batch, ThreadSetup, WorkerMessage, WorkerStart } from './conversat
 import { hookScriptImports, scriptUrl } from './loader.ts'
 import { MailboxWriter } from './mailbox.ts'
 import { Runtime } from './runtime.ts'
-import { describe, placeOf, setScript } from './where.ts'
+import { callSite, describe, placeOf, setScript } from './where.ts'
 
 /** Entry of a handler thread: loads one script, says what it declared, and runs its handlers until it is let go. */
 const start = workerData as WorkerStart
@@ -28,6 +28,10 @@ const writer = new MetricsWriter({
   shared: start.metrics as MetricsShared,
   post: (message) => tell({ what: 'metrics', message }),
   origin: 'script',
+  onMisuse: (metric) =>
+    log.warn(
+      `${callSite()}: a use of metric '${metric}' is ignored: wrong labels, a negative increment, or no number`,
+    ),
 })
 connect({
   log: limited(post),
@@ -50,6 +54,8 @@ process.on('uncaughtException', (error) => runtime.stray(error))
 process.on('unhandledRejection', (error) => runtime.stray(error))
 
 let tearDown = (): void => {}
+// A script that awaits what never comes would end its thread otherwise, and be told that it called process.exit.
+const loading = setInterval(() => undefined, 60_000)
 try {
   if (start.setup !== null) {
     const setup = (await import(start.setup)) as ThreadSetup
@@ -68,6 +74,8 @@ try {
 } catch (error) {
   tell({ what: 'refused', fault: { what: describe(error), where: placeOf(error) }, files: [...files] })
   start.port.close()
+} finally {
+  clearInterval(loading)
 }
 
 function post(line: LogLine): void {

@@ -32,7 +32,8 @@ describe('siphon init', () => {
     assert.ok(loaded.ok)
     assert.deepEqual(loaded.warnings, [])
     assert.equal(loaded.config.script.path, join(folder, 'script.ts'))
-    assert.equal(await checkScript(loaded.config.script.path, { memoryLimitMb: 64 }), null)
+    const check = await checkScript(loaded.config.script.path, { memoryLimitMb: 64 })
+    assert.deepEqual(check, { faults: [], doubts: [] })
   })
   it('makes tsc find a mistake in it', (t) => {
     const folder = folderOf(t)

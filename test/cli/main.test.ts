@@ -15,7 +15,10 @@ function file(name: string, text: string): string {
   return path
 }
 
-async function run(argv: string[], checkScript: CheckScript = () => Promise.resolve(null)) {
+async function run(
+  argv: string[],
+  checkScript: CheckScript = () => Promise.resolve({ faults: [], doubts: [] }),
+) {
   let out = ''
   let err = ''
   const code = await main(argv, { out: (t) => (out += t), err: (t) => (err += t), env: {}, checkScript })
@@ -50,20 +53,28 @@ describe('siphon check', () => {
   it('asks the script itself', async () => {
     const path = file('script.yaml', 'script: { path: s.ts }')
     const fault = { what: 'throws', where: 'lib/routes.ts:3:7' }
-    const check: CheckScript = (p) => Promise.resolve(p === script ? fault : null)
+    const check: CheckScript = (p) => Promise.resolve({ faults: p === script ? [fault] : [], doubts: [] })
     const { code, out } = await run(['check', '-c', path], check)
     assert.equal(code, 78)
     assert.equal(out, `${join(folder, 'lib/routes.ts')}:3:7 — throws\n`)
   })
   it('names faults of the configuration and of the script at once', async () => {
     const path = file('both.yaml', 'logg: {}\nscript: { path: s.ts }\n')
-    const check: CheckScript = () => Promise.resolve({ what: 'never loads', where: null })
+    const check: CheckScript = () =>
+      Promise.resolve({ faults: [{ what: 'never loads', where: null }], doubts: [] })
     const { code, out } = await run(['check', '-c', path], check)
     assert.equal(code, 78)
     assert.equal(
       out,
       `${path}:1:1 logg — is not a key of the configuration; did you mean log?\n${script}:1:1 — never loads\n`,
     )
+  })
+  it('warns of what a script most likely does not mean, and is content', async () => {
+    const path = file('doubt.yaml', 'script: { path: s.ts }')
+    const doubts = [{ what: 'INVIT is no method', where: 's.ts:3:7' }]
+    const { code, out } = await run(['check', '-c', path], () => Promise.resolve({ faults: [], doubts }))
+    assert.equal(code, 0)
+    assert.equal(out, `warning: ${script}:3:7 — INVIT is no method\n${path}: no fault\n`)
   })
   it('prints JSON for programs', async () => {
     const path = file('json.yaml', 'script: { path: s.ts }\nnumbering: { realm: x }\nx: 1')

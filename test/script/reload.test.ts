@@ -52,7 +52,7 @@ describe('reload', () => {
     ['does not parse', 'const a: number = 1\nconst = 3\n', 'script.ts:2:7', /./],
     ['has an enum', 'const a = 1\nenum X { A }\n', 'script.ts:2:1', /enum is not supported/],
     ['throws', 'const a = 1\n\n  throw new Error("boo")\n', 'script.ts:3:9', /Error: boo/],
-    ['imports nothing', 'import "./nowhere.ts"\n', 'script.ts:1:1', /nowhere\.ts/],
+    ['imports nothing', 'import "./nowhere.ts"\n', 'script.ts:1:8', /nowhere\.ts/],
     ['imports a wrong name', 'import { nonsense } from "siphon"\n', 'script.ts:1:10', /nonsense/],
     [
       'declares a clashing metric',
