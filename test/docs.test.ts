@@ -9,6 +9,7 @@ import { main } from '../src/cli/main.ts'
 import { configJsonSchema, knownKeys } from '../src/config/json-schema.ts'
 import { parseConfig } from '../src/config/load.ts'
 import { editorConfig } from '../src/script/editor.ts'
+import { createSpine } from '../src/spine/spine.ts'
 import { everything } from './observe/metrics/everything.ts'
 
 /** What the pages name must exist. Figures and claims are for the other tests. */
@@ -195,6 +196,15 @@ describe('code on the pages', () => {
       JSON.parse(shown?.text ?? ''),
       JSON.parse(editorConfig().replaceAll(root, '/path/to/siphon')),
     )
+  })
+})
+
+describe('docs/facts.md', () => {
+  it('has a row for every channel of the spine, and for no other', () => {
+    const text = readFileSync(join(root, 'docs/facts.md'), 'utf8')
+    const rows = [...text.matchAll(/^\| (`\w+`(?:, `\w+`)*) \|/gm)]
+    const named = rows.flatMap(([, names = '']) => names.replaceAll('`', '').split(', '))
+    assert.deepEqual(named.sort(), Object.keys(createSpine(() => undefined)).sort())
   })
 })
 
