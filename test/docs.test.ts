@@ -183,7 +183,7 @@ describe('code on the pages', () => {
       assert.ok(keys.includes(first), `${page}: ${first} is no block of siphon.yaml`)
       const whole =
         keys.includes('script') && /^script:/m.test(text) ? text : `${text}\nscript: { path: s.ts }\n`
-      const result = parseConfig(page, whole, {})
+      const result = parseConfig(page, whole, { ADMIN_TOKEN: 's3cret' })
       assert.deepEqual(result.ok ? [] : result.faults, [])
       loaded++
     }
@@ -195,6 +195,26 @@ describe('code on the pages', () => {
     assert.deepEqual(
       JSON.parse(shown?.text ?? ''),
       JSON.parse(editorConfig().replaceAll(root, '/path/to/siphon')),
+    )
+  })
+})
+
+describe('docs/deployment.md', () => {
+  it('has a row for every alert of the rules, with its severity and time', () => {
+    const text = readFileSync(join(root, 'docs/deployment.md'), 'utf8')
+    const rows = [...text.matchAll(/^\| `(\w+)` \| (warning|critical) \| (.*) \|$/gm)].map(
+      ([, alert, severity, fires = '']) => {
+        const minutes = /, for (\d+) minutes?$/.exec(fires)?.[1]
+        return [alert, severity, minutes === undefined ? undefined : `${minutes}m`]
+      },
+    )
+    const { groups } = parse(readFileSync(join(root, 'deploy/prometheus/siphon.rules.yaml'), 'utf8')) as {
+      groups: { rules: { alert?: string; for?: string; labels?: { severity: string } }[] }[]
+    }
+    const alerts = groups.flatMap(({ rules }) => rules).filter(({ alert }) => alert !== undefined)
+    assert.deepEqual(
+      rows,
+      alerts.map((rule) => [rule.alert, rule.labels?.severity, rule.for]),
     )
   })
 })
