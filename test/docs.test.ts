@@ -8,6 +8,7 @@ import { parse } from 'yaml'
 import { main } from '../src/cli/main.ts'
 import { configJsonSchema, knownKeys } from '../src/config/json-schema.ts'
 import { parseConfig } from '../src/config/load.ts'
+import * as api from '../src/script/api/index.ts'
 import { editorConfig } from '../src/script/editor.ts'
 import { createSpine } from '../src/spine/spine.ts'
 import { everything } from './observe/metrics/everything.ts'
@@ -41,6 +42,18 @@ function quoted(): { page: string; text: string }[] {
   return pages.flatMap(({ name, prose }) =>
     [...prose.matchAll(/`([^`\n]+)`/g)].map((match) => ({ page: name, text: match[1] ?? '' })),
   )
+}
+
+/** Those that `siphon --help` lists. */
+async function commands(): Promise<string[]> {
+  let help = ''
+  await main(['--help'], {
+    out: (text) => (help += text),
+    err: () => undefined,
+    env: {},
+    checkScript: () => Promise.resolve({ faults: [], doubts: [] }),
+  })
+  return [...help.matchAll(/^ {2}(\w+) /gm)].map(([, name = '']) => name)
 }
 
 function anchors(text: string): string[] {
@@ -102,21 +115,14 @@ describe('the pages', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>
     }
-    let help = ''
-    await main(['--help'], {
-      out: (text) => (help += text),
-      err: () => undefined,
-      env: {},
-      checkScript: () => Promise.resolve({ faults: [], doubts: [] }),
-    })
-    const commands = [...help.matchAll(/^ {2}(\w+)/gm)].map(([, name = '']) => name)
+    const names = await commands()
     const unknown: string[] = []
     for (const { name, text } of pages) {
       for (const [command, script = ''] of text.matchAll(/npm run ([\w:-]+)/g)) {
         if (!(script in scripts)) unknown.push(`${name}: ${command}`)
       }
       for (const [, command = ''] of text.matchAll(/(?:npm run siphon --|`siphon) (\w+)/g)) {
-        if (!commands.includes(command)) unknown.push(`${name}: siphon ${command}`)
+        if (!names.includes(command)) unknown.push(`${name}: siphon ${command}`)
       }
     }
     assert.deepEqual(unknown, [])
@@ -139,17 +145,12 @@ describe('the pages', () => {
 
   it('name keys of the configuration that are there', () => {
     const tops = knownKeys([])
+    const verbs = Object.entries(api).flatMap(([name, space]) =>
+      Object.keys(space).map((verb) => `${name}.${verb}`),
+    )
     const unknown = quoted().filter(({ text }) => {
       const key = /^([a-z_]+(?:\.[a-z_]+)+)(?:: .*)?$/.exec(text)?.[1] ?? ''
       // Not keys: names of files, and verbs of the script API.
-      const verbs = [
-        'cdr.write',
-        'security.ban',
-        'security.unban',
-        'gateway.select',
-        'gateway.list',
-        'gateway.status',
-      ]
       if (/\.(ts|jsonl)$/.test(key) || verbs.includes(key)) return false
       const path = key.split('.')
       if (!tops.includes(path[0] ?? '')) return false
@@ -196,6 +197,33 @@ describe('code on the pages', () => {
       JSON.parse(shown?.text ?? ''),
       JSON.parse(editorConfig().replaceAll(root, '/path/to/siphon')),
     )
+  })
+})
+
+describe('README.md', () => {
+  const { text = '' } = pages.find(({ name }) => name === 'README.md') ?? {}
+  /** What a script says when it uses a block that `siphon.yaml` has as a comment only. */
+  const USES = { auth: ' auth.', gateway: ' gateway.', media: ' rtpengine.' }
+
+  it('has a row for every example, and says which block of siphon.yaml it needs', () => {
+    const rows = [...text.matchAll(/^\| \[`([\w-]+\.ts)`\]\(examples\/\1\) \| [^|]+ \| (?:`(\w+)` )?\|$/gm)]
+    const needs = readdirSync(join(root, 'examples'))
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => {
+        const script = readFileSync(join(root, 'examples', name), 'utf8')
+        const block = Object.entries(USES).find(([, verb]) => script.includes(verb))?.[0]
+        // The head comment says it, too.
+        const said = /the block `(\w+)`|block\n \* `(\w+)`/.exec(script.slice(0, script.indexOf('*/')))
+        assert.equal(said?.[1] ?? said?.[2], block, name)
+        return [name, block]
+      })
+    assert.deepEqual(rows.map(([, name = '', block]) => [name, block]).sort(), needs.sort())
+  })
+
+  it('has a row for every command', async () => {
+    const names = await commands()
+    const rows = [...text.matchAll(/^\| `npm run siphon -- (\w+)/gm)].map(([, name = '']) => name)
+    assert.deepEqual(rows.sort(), names.filter((name) => name !== 'help').sort())
   })
 })
 
