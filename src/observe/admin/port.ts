@@ -117,7 +117,7 @@ export interface LiveCall {
   readonly state: 'calling' | 'ringing' | 'answered'
   /** From URI. */
   readonly a_party: string
-  /** Where it went; null while that is open. */
+  /** To URI, as the caller wrote it; null until the call is on its way to somebody. */
   readonly b_party: string | null
   readonly since_seconds: number
 }

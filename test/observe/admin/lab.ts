@@ -20,16 +20,16 @@ export const alice: RegisteredContact = {
 
 const calls: LiveCall[] = [
   {
-    id: 'c1',
+    id: '37aeab1f8b25e3d6-50-4786354c',
     call_id: 'a84b4c76e66710',
     kind: 'proxy',
     state: 'answered',
     a_party: 'sip:alice@example.com',
-    b_party: 'sip:bob@10.0.0.6:5060',
+    b_party: 'sip:bob@example.com',
     since_seconds: 7,
   },
   {
-    id: 'c2',
+    id: '37aeab1f8b25e3d6-51-0b9c2f7e',
     call_id: 'f81d4fae',
     kind: 'b2bua',
     state: 'ringing',
@@ -86,7 +86,15 @@ export class FakePort implements AdminPort {
     return this.state
   }
   stats() {
-    return Promise.resolve({ registrations_active: this.contacts.length, calls_active: this.calls_.length })
+    return Promise.resolve({
+      registrations_active: this.contacts.length,
+      calls_active: this.calls_.length,
+      dialogs_active: 3,
+      transactions_active: 5,
+      handler_pool_size: 2,
+      handlers_inflight: 1,
+      script_generation: 1,
+    })
   }
   registrations(page: PageRequest) {
     this.asked.push(page)
