@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import type { LogLine } from '../spine/facts.ts'
 import type { HandlerSettings, HostControlPort, HostMessage, Manifest, ScriptFault } from './conversation.ts'
-import { doubtsOf } from './doubts.ts'
+import { doubtsOf, takesRequests } from './doubts.ts'
 import { HandlerWorker, type Loaded } from './handler-worker.ts'
 import { FileWatch } from '../base/file-watch.ts'
 import { Presence } from './presence.ts'
@@ -64,6 +64,8 @@ export class Supervisor implements HostControlPort {
   #metricNames = new Set<string>()
   readonly #declared = new Map<string, Set<string>>()
   #generation = 0
+  /** The serving script takes requests. */
+  #heard = false
   #lastId = 0
   #losses: number[] = []
   #refusals = 0
@@ -161,7 +163,7 @@ export class Supervisor implements HostControlPort {
     if (this.#closed) return { ok: false, fault: { what: 'the server is stopping', where: null } }
     if (this.#options.reload === 'auto')
       await this.#watch.follow([this.#script, ...loads.flatMap((l) => l.files)])
-    const fault = this.#faultOf(workers, loads)
+    const fault = this.#faultOf(workers, loads) ?? this.#silenceOf(manifestOf(loads[0]))
     if (fault !== null) {
       for (const worker of workers) worker.kill()
       // What they declared is not theirs to keep: the script, once mended, may declare it otherwise.
@@ -182,6 +184,7 @@ export class Supervisor implements HostControlPort {
     for (const pause of this.#pauses) clearTimeout(pause)
     this.#pauses.clear()
     this.#generation = generation
+    this.#heard = takesRequests(manifest)
     this.#refusals = 0
     this.#presence.replace(workers.map((w) => w.id))
     const attachments = workers.map((w) => w.attachment(manifest))
@@ -232,6 +235,12 @@ export class Supervisor implements HostControlPort {
     for (const load of loads) if (!load.ok) return load.fault
     const gone = workers.some((w) => !this.#workers.has(w.id))
     return gone ? { what: 'a thread ended right after it had loaded the script', where: null } : null
+  }
+
+  /** A file that somebody is about to write anew is empty for a moment: no reason to let go of a script that takes calls. */
+  #silenceOf(manifest: Manifest): ScriptFault | null {
+    if (!this.#heard || takesRequests(manifest)) return null
+    return { what: 'declares neither proxy.onRequest nor b2bua.onInvite any more', where: null }
   }
 
   #pauseMs(): number {

@@ -66,6 +66,7 @@ describe('reload', () => {
       'script.ts:2:7',
       /-1/,
     ],
+    ['is about to be written', '', null, /declares neither proxy\.onRequest nor b2bua\.onInvite any more/],
     ['exits', 'process.exit(0)\n', null, /process\.exit\(0\)/],
     ['never finishes loading', 'while (true) {}\n', null, /did not load within 2000 ms/],
     [
