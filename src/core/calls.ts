@@ -46,6 +46,8 @@ export class Call implements Linked<Call> {
   dialogs = 0
   /** The caller was told that it rings: a provisional response above 100 went up. */
   ringing = false
+  /** The how manieth of its table it is: where the next page of a list goes on. */
+  order = 0
   /** A script wants this record (`cdr.write`). */
   requested = false
   kind: 'proxy' | 'b2bua' = 'proxy'
@@ -196,6 +198,7 @@ export class CallTracker {
   readonly spine: Spine
   /** In order of beginning. */
   readonly #open = new LinkedSet<Call>()
+  #begun = 0
 
   constructor({ clock, identifiers, spine }: CallTrackerOptions) {
     this.clock = clock
@@ -223,6 +226,7 @@ export class CallTracker {
   /** A new INVITE without To tag that got a transaction. */
   begin(invite: Request, path: Path): Call {
     const call = new Call(this, invite, path)
+    call.order = ++this.#begun
     this.#open.add(call)
     return call
   }
@@ -233,14 +237,16 @@ export class CallTracker {
     return undefined
   }
 
-  /** Up to `limit` live calls, oldest first, after the one that `cursor` names. One that has ended meanwhile: from the first. */
+  /** Up to `limit` live calls, oldest first, begun after the one that `cursor` names, whether that lives or not. */
   page(cursor: string | null, limit: number): { readonly views: CallView[]; readonly next: string | null } {
-    let skipping = cursor !== null && this.find(cursor) !== undefined
+    const after = Number(cursor ?? 0)
     const views: CallView[] = []
+    let last = after
     for (const call of this.#open) {
-      if (skipping) skipping = call.id !== cursor
-      else if (views.length === limit) return { views, next: views.at(-1)?.id ?? null }
-      else views.push(call.view())
+      if (call.order <= after) continue
+      if (views.length === limit) return { views, next: String(last) }
+      views.push(call.view())
+      last = call.order
     }
     return { views, next: null }
   }

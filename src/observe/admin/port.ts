@@ -39,7 +39,7 @@ export interface AdminPort {
 export interface PageRequest {
   /** From 1. */
   readonly limit: number
-  /** The `next` of the page before. One the server does not know: the first page. */
+  /** The `next` of the page before: a number, of registrations two with a dot between. Null: the first page. */
   readonly cursor: string | null
 }
 

@@ -1,6 +1,7 @@
 // oxlint-disable oxc/no-async-endpoint-handlers -- the rule is about Express; fastify catches what a handler rejects with
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { MetricsEndpoint } from './metrics-endpoint.ts'
 import { readPage, streamList } from './paging.ts'
@@ -15,7 +16,7 @@ export interface RouteContext {
   readonly protectReads: boolean
 }
 
-type PageQuery = z.output<typeof schemas.page>
+type PageQuery = z.output<typeof schemas.registrationsPage>
 
 /** An engine that has not ticked for this long is stuck: liveness fails, and the orchestrator restarts the node. */
 const STUCK_MS = 10_000
@@ -73,7 +74,7 @@ export function addRoutes(
       schema: {
         summary: 'Contacts; with limit, a page of them, and the next one in X-Next-Cursor and Link',
         ...reads,
-        querystring: schemas.page,
+        querystring: schemas.registrationsPage,
         response: { 200: z.array(schemas.contact), 400: problem, 503: problem },
       },
     },
@@ -118,7 +119,7 @@ export function addRoutes(
       schema: {
         summary: 'Live calls; pages as of registrations',
         ...reads,
-        querystring: schemas.page,
+        querystring: schemas.callsPage,
         response: { 200: z.array(schemas.call), 400: problem, 503: problem },
       },
     },
@@ -152,7 +153,7 @@ export function addRoutes(
       schema: {
         summary: 'Banned sources; pages as of registrations',
         ...reads,
-        querystring: schemas.page,
+        querystring: schemas.bansPage,
         response: { 200: z.array(schemas.ban), 400: problem, 503: problem },
       },
     },
@@ -224,8 +225,10 @@ async function sendList<T>(
   const cursor = query.cursor ?? null
   const readInTime = (page: PageRequest): Promise<Page<T>> => inTime(read(page))
   if (query.limit === undefined) {
-    if (reply.request.method === 'HEAD') return reply.send('')
-    return reply.send(await streamList(readInTime, cursor))
+    if (reply.request.method !== 'HEAD') return reply.send(await streamList(readInTime, cursor))
+    // The length of GET is not known before its end, so HEAD names none. Whether GET would be an error one entry tells.
+    await readInTime({ limit: 1, cursor })
+    return reply.send(Readable.from([]))
   }
   const page = await readPage(readInTime, { limit: query.limit, cursor })
   if (page.next !== null) {

@@ -84,17 +84,25 @@ export const problem = z
   .object({ type: z.string(), title: z.string(), status: z.int(), detail: z.string() })
   .meta({ description: 'RFC 9457.' })
 
-/** Without `limit`, the list is sent whole. */
-export const page = z.strictObject({
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(10_000)
-    .optional()
-    .meta({ description: 'Most entries of this page.' }),
-  cursor: z.string().min(1).max(512).optional().meta({ description: 'X-Next-Cursor of the page before.' }),
-})
+/** A query of a list. Without `limit`, the list is sent whole. @param cursor what its cursors look like */
+function page(cursor: RegExp) {
+  return z.strictObject({
+    limit: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(10_000)
+      .optional()
+      .meta({ description: 'Most entries of this page.' }),
+    cursor: z.string().regex(cursor).optional().meta({ description: 'X-Next-Cursor of the page before.' }),
+  })
+}
+
+export const registrationsPage = page(/^\d{1,15}\.\d{1,15}$/)
+
+export const callsPage = page(/^\d{1,15}$/)
+
+export const bansPage = page(/^\d{1,15}$/)
 
 export const aorParameter = z.object({
   aor: z

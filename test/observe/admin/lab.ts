@@ -90,7 +90,11 @@ export class FakePort implements AdminPort {
   }
   registrations(page: PageRequest) {
     this.asked.push(page)
-    return Promise.resolve(slice(this.contacts, page))
+    const { items, next } = slice(this.contacts, {
+      ...page,
+      cursor: page.cursor?.replace(/\..*/, '') ?? null,
+    })
+    return Promise.resolve({ items, next: next === null ? null : `${next}.0` })
   }
   registration(aor: string) {
     const found = this.contacts.filter((c) => c.aor === canonical(aor))

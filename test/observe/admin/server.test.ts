@@ -154,6 +154,17 @@ describe('paths and methods', async () => {
     [get('/admin/registrations?limit=0'), 400],
     [get('/admin/registrations?limit=x'), 400],
     [get('/admin/registrations?lim=1'), 400],
+    [get('/admin/registrations?cursor=zzz'), 400],
+    [get('/admin/registrations?cursor=7'), 400],
+    [get('/admin/registrations?cursor=7.1'), 200],
+    [get('/admin/registrations?limit=1&cursor=zzz'), 400],
+    [get('/admin/registrations?cursor='), 400],
+    [get('/admin/registrations?cursor=zzz', 'HEAD'), 400],
+    [get('/admin/calls?cursor=zzz'), 400],
+    [get('/admin/calls?cursor=1.1'), 400],
+    [get('/admin/calls?cursor=1'), 200],
+    [get('/admin/bans?cursor=-1'), 400],
+    [get('/admin/bans?cursor=1'), 200],
     [get('/admin/registrations/__proto__'), 404],
     [
       get('/admin/registrations/bob@x', 'DELETE', 'Content-Type: application/json\r\nContent-Length: 2\r\n') +
@@ -216,6 +227,33 @@ describe('lists', async () => {
     }
     assert.deepEqual(seen, many)
     assert.ok(port.asked.every((p) => p.limit <= 100))
+  })
+  it('answer HEAD with the fields of GET, and no length where GET says none', async () => {
+    port.contacts = many
+    for (const path of [
+      '/admin/registrations',
+      '/admin/calls',
+      '/admin/bans',
+      '/admin/calls?limit=1',
+      '/admin/stats',
+    ]) {
+      const read = await fetch(base + path)
+      const head = await fetch(base + path, { method: 'HEAD' })
+      for (const name of ['content-type', 'content-length', 'x-next-cursor', 'link', 'cache-control']) {
+        assert.equal(head.headers.get(name), read.headers.get(name), `${name} of ${path}`)
+      }
+      assert.equal(await head.text(), '')
+      await read.body?.cancel()
+    }
+  })
+  it('are not read for HEAD beyond whether they can be', async () => {
+    port.contacts = many
+    port.asked.length = 0
+    assert.equal((await fetch(`${base}/admin/registrations`, { method: 'HEAD' })).status, 200)
+    assert.equal(port.asked.length, 1)
+    port.registrations = () => Promise.reject(new Error('gone'))
+    assert.equal((await fetch(`${base}/admin/registrations`, { method: 'HEAD' })).status, 500)
+    delete (port as Partial<typeof port>).registrations
   })
   it('ask for no more while the reader does not read', async () => {
     port.contacts = Array.from({ length: 100_000 }, (_, i) => ({ ...alice, aor: `sip:u${i}@example.com` }))
