@@ -89,6 +89,9 @@ export interface BannedSource {
 export interface GatewayGroup {
   readonly name: string
   readonly algorithm: string
+  /** How many of `total` destinations may be chosen now. */
+  readonly up: number
+  readonly total: number
   readonly failure_threshold: number
   readonly destinations: readonly GatewayDestination[]
 }
@@ -98,10 +101,14 @@ export interface GatewayDestination {
   readonly uri: string
   /** `host:port` it is reached at, where that was given besides the URI. */
   readonly address: string | null
+  /** `UDP`, `TCP` …; null where DNS decides it. */
+  readonly transport: string | null
   /** Whether it may be chosen now. */
   readonly healthy: boolean
   readonly state: 'up' | 'manual_down' | 'held' | 'probes_failed' | 'circuit_open'
   /** Probes missed in a row. */
+  readonly checks_missed: number
+  /** The same, under the name it had first. */
   readonly consecutive_failures: number
   /** Calls failed in a row. */
   readonly calls_failed: number

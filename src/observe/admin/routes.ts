@@ -166,13 +166,13 @@ export function addRoutes(
         summary: 'Lift a ban, whatever it is for',
         ...writes,
         params: schemas.ipParameter,
-        response: { 200: schemas.lifted, 401: problem, 404: problem, 503: problem },
+        response: { 200: schemas.unbanned, 401: problem, 404: problem, 503: problem },
       },
     },
     async (req) => {
       const ip = await inTime(port.liftBan(req.params.ip))
       if (ip === null) throw new ProblemError(404, 'This source is not banned.')
-      return { status: 'lifted' as const, ip }
+      return { status: 'unbanned' as const, ip }
     },
   )
   app.get(

@@ -57,14 +57,18 @@ export class FakePort implements AdminPort {
     {
       name: 'carriers',
       algorithm: 'weighted',
+      up: 1,
+      total: 1,
       failure_threshold: 3,
       destinations: [
         {
           name: 'gw1',
-          uri: 'sip:gw1.example.net',
+          uri: 'sip:gw1.example.net:5060',
           address: null,
+          transport: 'UDP',
           healthy: true,
           state: 'up',
+          checks_missed: 0,
           consecutive_failures: 0,
           calls_failed: 0,
           weight: 2,

@@ -194,6 +194,33 @@ describe('paths and methods', async () => {
         assert.match(answer, /content-type: application\/problem\+json/i)
     })
   }
+  for (const ip of [
+    'zz',
+    'example.com',
+    '192.0.2',
+    '192.0.2.66:5060',
+    '[2001:db8::1]',
+    '192.0.2.66%20',
+    '1',
+  ]) {
+    it(`has no ban of ${ip}, which is no address`, async () => {
+      const answer = await raw(address.port, get(`/admin/bans/${ip}`, 'DELETE'))
+      assert.equal(statusOf(answer), 400)
+      assert.match(answer, /"detail":"[^"]*IP address/)
+    })
+  }
+  for (const ip of ['192.0.2.1', '2001:db8::1']) {
+    it(`knows ${ip} for an address`, async () =>
+      assert.equal(statusOf(await raw(address.port, get(`/admin/bans/${ip}`, 'DELETE'))), 404))
+  }
+  it('says what a gateway can be marked', async () => {
+    const answer = await raw(
+      address.port,
+      get('/admin/gateways/carriers/gw1/sideways', 'POST', 'Content-Length: 0\r\n'),
+    )
+    assert.equal(statusOf(answer), 400)
+    assert.match(answer, /action must be 'up' or 'down'/)
+  })
   it('names the methods that a path has', async () => {
     assert.match(
       await raw(address.port, get('/admin/calls', 'PUT', 'Content-Length: 0\r\n')),
