@@ -1,12 +1,13 @@
 // oxlint-disable oxc/no-async-endpoint-handlers -- the rule is about Express; fastify catches what a handler rejects with
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { STATUS_CODES } from 'node:http'
 import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { MetricsEndpoint } from './metrics-endpoint.ts'
 import { readPage, streamList } from './paging.ts'
 import type { AdminPort, Page, PageRequest } from './port.ts'
-import { ProblemError } from './problem.ts'
+import { PROBLEM_TYPE, ProblemError } from './problem.ts'
 import * as schemas from './schemas.ts'
 
 export interface RouteContext {
@@ -28,16 +29,19 @@ export function addRoutes(
   { port, metrics, tokenSet, protectReads }: RouteContext,
 ): void {
   const api = app.withTypeProvider<ZodTypeProvider>()
-  const problem = schemas.problem
   const writes = tokenSet ? { security: [{ token: [] }] } : {}
   const reads = tokenSet && protectReads ? writes : {}
+  // What the guard refuses: without the token, or where there is none, what web pages send.
+  const anywhere = tokenSet ? [] : [403]
+  const refusedReads = tokenSet && protectReads ? [401] : anywhere
+  const refusedWrites = tokenSet ? [401] : anywhere
 
   app.get(
     '/admin/health',
     {
       schema: {
         summary: 'Liveness: stays 200 through a drain',
-        response: { 200: schemas.health, 503: schemas.health },
+        response: { 200: schemas.health, 503: schemas.health, ...problems(...anywhere) },
       },
     },
     (_req, reply) => {
@@ -52,7 +56,7 @@ export function addRoutes(
     {
       schema: {
         summary: 'Readiness: 503 while starting and from SIGTERM on',
-        response: { 200: schemas.ready, 503: schemas.ready },
+        response: { 200: schemas.ready, 503: schemas.ready, ...problems(...anywhere) },
       },
     },
     (_req, reply) => {
@@ -62,7 +66,13 @@ export function addRoutes(
   )
   api.get(
     '/admin/stats',
-    { schema: { summary: 'Levels and totals', ...reads, response: { 200: schemas.stats, 503: problem } } },
+    {
+      schema: {
+        summary: 'Levels and totals',
+        ...reads,
+        response: { 200: schemas.stats, ...problems(...refusedReads, 503) },
+      },
+    },
     async () => {
       const uptime_seconds = Math.floor(port.health().uptimeSeconds)
       return { ...(await inTime(port.stats())), uptime_seconds }
@@ -75,7 +85,7 @@ export function addRoutes(
         summary: 'Contacts; with limit, a page of them, and the next one in X-Next-Cursor and Link',
         ...reads,
         querystring: schemas.registrationsPage,
-        response: { 200: z.array(schemas.contact), 400: problem, 503: problem },
+        response: { 200: z.array(schemas.contact), ...problems(...refusedReads, 400, 503) },
       },
     },
     (req, reply) =>
@@ -88,7 +98,7 @@ export function addRoutes(
         summary: 'The contacts of one address-of-record',
         ...reads,
         params: schemas.aorParameter,
-        response: { 200: schemas.registration, 404: problem, 503: problem },
+        response: { 200: schemas.registration, ...problems(...refusedReads, 400, 404, 503) },
       },
     },
     async (req) => {
@@ -104,7 +114,7 @@ export function addRoutes(
         summary: 'Remove the contacts of one address-of-record; the phone is not told',
         ...writes,
         params: schemas.aorParameter,
-        response: { 200: schemas.removed, 401: problem, 404: problem, 503: problem },
+        response: { 200: schemas.removed, ...problems(...refusedWrites, 400, 404, 503) },
       },
     },
     async (req) => {
@@ -120,7 +130,7 @@ export function addRoutes(
         summary: 'Live calls; pages as of registrations',
         ...reads,
         querystring: schemas.callsPage,
-        response: { 200: z.array(schemas.call), 400: problem, 503: problem },
+        response: { 200: z.array(schemas.call), ...problems(...refusedReads, 400, 503) },
       },
     },
     (req, reply) => sendList(reply, '/admin/calls', req.query as PageQuery, (page) => port.calls(page)),
@@ -132,7 +142,7 @@ export function addRoutes(
         summary: 'Hang a call up (calls that SIPhon is a party of)',
         ...writes,
         params: schemas.idParameter,
-        response: { 200: schemas.hungUp, 401: problem, 404: problem, 409: problem, 503: problem },
+        response: { 200: schemas.hungUp, ...problems(...refusedWrites, 400, 404, 409, 503) },
       },
     },
     async (req) => {
@@ -154,7 +164,7 @@ export function addRoutes(
         summary: 'Banned sources; pages as of registrations',
         ...reads,
         querystring: schemas.bansPage,
-        response: { 200: z.array(schemas.ban), 400: problem, 503: problem },
+        response: { 200: z.array(schemas.ban), ...problems(...refusedReads, 400, 503) },
       },
     },
     (req, reply) => sendList(reply, '/admin/bans', req.query as PageQuery, (page) => port.bans(page)),
@@ -166,7 +176,7 @@ export function addRoutes(
         summary: 'Lift a ban, whatever it is for',
         ...writes,
         params: schemas.ipParameter,
-        response: { 200: schemas.unbanned, 401: problem, 404: problem, 503: problem },
+        response: { 200: schemas.unbanned, ...problems(...refusedWrites, 400, 404, 503) },
       },
     },
     async (req) => {
@@ -181,7 +191,7 @@ export function addRoutes(
       schema: {
         summary: 'Groups of gateways and the health of their destinations',
         ...reads,
-        response: { 200: z.array(schemas.gatewayGroup), 503: problem },
+        response: { 200: z.array(schemas.gatewayGroup), ...problems(...refusedReads, 503) },
       },
     },
     async (_req, reply) => reply.send(await inTime(port.gateways())),
@@ -193,7 +203,7 @@ export function addRoutes(
         summary: 'Take a destination out until it is put back, whatever probes say; or put it back',
         ...writes,
         params: schemas.gatewayParameter,
-        response: { 200: schemas.marked, 401: problem, 404: problem, 503: problem },
+        response: { 200: schemas.marked, ...problems(...refusedWrites, 400, 404, 503) },
       },
     },
     async (req) => {
@@ -213,6 +223,14 @@ export function addRoutes(
     reply.hijack()
     return metrics.answer(req.raw, reply.raw)
   })
+}
+
+/** These statuses are answered with a problem. */
+function problems(...statuses: readonly number[]) {
+  const content = { [PROBLEM_TYPE]: { schema: schemas.problem } }
+  return Object.fromEntries(
+    statuses.map((status) => [status, { description: STATUS_CODES[status], content }]),
+  )
 }
 
 async function sendList<T>(

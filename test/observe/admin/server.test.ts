@@ -59,6 +59,49 @@ describe('docs/admin-api.md', async () => {
   })
 })
 
+interface Operation {
+  readonly responses: Readonly<Record<string, { readonly content: Readonly<Record<string, object>> }>>
+}
+
+describe('the OpenAPI document', async () => {
+  const open = await lab()
+  const closed = await lab({ token: 's3cret', protectReads: true })
+  after(() => Promise.all([open.server.close(), closed.server.close()]))
+  const operations = async (base: string): Promise<Map<string, Operation['responses']>> => {
+    const headers = { authorization: 'Bearer s3cret' }
+    const document = (await (await fetch(`${base}/admin/openapi.json`, { headers })).json()) as {
+      paths: Record<string, Record<string, Operation>>
+    }
+    const all = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, { responses }]) => [`${method} ${path}`, responses] as const),
+    )
+    return new Map(all)
+  }
+  it('gives every error as what it is sent as', async () => {
+    for (const [name, responses] of await operations(open.base)) {
+      for (const [status, { content }] of Object.entries(responses)) {
+        const stuck = status === '503' && /health|ready/.test(name)
+        const type = status === '200' || stuck ? 'application/json' : 'application/problem+json'
+        assert.deepEqual(Object.keys(content), [type], `${status} of ${name}`)
+      }
+    }
+  })
+  it('declares 400 wherever there is a parameter, 401 wherever the token is asked for, 403 where there is none', async () => {
+    for (const { base, token } of [
+      { base: open.base, token: false },
+      { base: closed.base, token: true },
+    ]) {
+      for (const [name, responses] of await operations(base)) {
+        const parameter = name.includes('{') || /get \/admin\/(?:registrations|calls|bans)$/.test(name)
+        assert.equal('400' in responses, parameter, name)
+        const probe = /health|ready/.test(name)
+        assert.equal('401' in responses, token && !probe, name)
+        assert.equal('403' in responses, !token, name)
+      }
+    }
+  })
+})
+
 describe('health and ready', async () => {
   const { base, port, server } = await lab({ token: 't', protectReads: true })
   after(() => server.close())
