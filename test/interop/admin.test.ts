@@ -110,6 +110,18 @@ describe('the admin API of a running server', { concurrency: 4 }, () => {
     assert.equal(await siphon.metric('siphon_registrations_active'), 2)
   })
 
+  it('finds a user with a slash as encodeURIComponent writes it', async (t) => {
+    const siphon = await startSiphon()
+    t.after(() => siphon.stop('SIGKILL'))
+    await registered(t, siphon, 'a/b')
+    for (const aor of [encodeURIComponent('sip:a/b@Example.com'), 'a%252Fb@example.com']) {
+      const { status, body } = await siphon.admin(`/admin/registrations/${aor}`)
+      assert.deepEqual([status, (body as { aor: string }).aor], [200, 'sip:a/b@example.com'])
+    }
+    const gone = await siphon.admin('/admin/registrations/a%2Fb@example.com', { method: 'DELETE' })
+    assert.deepEqual(gone, { status: 200, body: { status: 'removed', aor: 'sip:a/b@example.com' } })
+  })
+
   it('lists proxied calls, and says why it cannot hang one up', async (t) => {
     const lab = await recordsLab()
     t.after(() => lab.close())

@@ -149,7 +149,7 @@ function slice<T>(all: readonly T[], { limit, cursor }: PageRequest): Page<T> {
 
 function canonical(aor: string): string {
   const [user = '', host = ''] = aor.replace(/^sip:/i, '').split('@')
-  return `sip:${user}@${host.toLowerCase()}`
+  return `sip:${decodeURIComponent(user)}@${host.toLowerCase()}`
 }
 
 /** A listening admin server on a free port. */

@@ -171,7 +171,7 @@ describe('token', async () => {
 })
 
 describe('paths and methods', async () => {
-  const { address, server } = await lab()
+  const { address, port, server } = await lab()
   after(() => server.close())
   const cases: readonly [request: string, status: number][] = [
     [get('/admin/nope'), 404],
@@ -184,7 +184,20 @@ describe('paths and methods', async () => {
     [get('/admin//health'), 400],
     [get('/admin/../admin/health'), 400],
     [get('/admin/%2e%2e/health'), 400],
-    [get('/admin/registrations/a%2fb'), 400],
+    [get('/admin/registrations/a%2fb@example.com'), 404],
+    [get('/admin/registrations/..%2fhealth'), 400],
+    [get('/admin/registrations/a%2f%2e%2e%2fcalls'), 400],
+    [get('/admin/registrations/a%2F%2Fb'), 400],
+    [get('/admin/registrations/%2Fa'), 400],
+    [get('/admin/registrations/a%2F'), 404],
+    [get('/admin/registrations/a/b'), 404],
+    [get('/admin/registrations%2Fa'), 400],
+    [get('/admin%2Fhealth'), 400],
+    [get('/admin/health%2F'), 400],
+    [get('/admin/calls/a%2fb', 'DELETE'), 400],
+    [get('/admin/bans/192.0.2.1%2F64', 'DELETE'), 400],
+    [get('/admin/bans/2001:db8:0:1::%2F64', 'DELETE'), 404],
+    [get('/admin/gateways/carriers/sip%3Aa%2Fb%40gw.example/up', 'POST', 'Content-Length: 0\r\n'), 404],
     [get('/admin/registrations/a%5Cb'), 400],
     [get('/admin/registrations/a%00'), 400],
     [get('/admin/registrations/%zz'), 400],
@@ -264,6 +277,12 @@ describe('paths and methods', async () => {
     assert.equal(statusOf(answer), 400)
     assert.match(answer, /action must be 'up' or 'down'/)
   })
+  for (const path of ['a%2Fb%40example.com', 'sip%3Aa%2fb@Example.com', 'a%252Fb@example.com']) {
+    it(`finds an address-of-record with a slash as ${path}`, async () => {
+      port.contacts = [{ ...alice, aor: 'sip:a/b@example.com' }]
+      assert.equal(statusOf(await raw(address.port, get(`/admin/registrations/${path}`))), 200)
+    })
+  }
   it('names the methods that a path has', async () => {
     assert.match(
       await raw(address.port, get('/admin/calls', 'PUT', 'Content-Length: 0\r\n')),
