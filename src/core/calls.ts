@@ -20,12 +20,11 @@ export interface CallView {
   readonly id: string
   readonly callId: string
   readonly fromUri: string
-  readonly toUri: string
+  readonly bParty: string | null
   readonly state: 'calling' | 'ringing' | 'answered'
   readonly startedAt: number
   readonly answeredAt: number | null
   readonly source: string
-  readonly destination: string | null
   readonly kind: 'proxy' | 'b2bua'
 }
 
@@ -51,6 +50,8 @@ export class Call implements Linked<Call> {
   /** A script wants this record (`cdr.write`). */
   requested = false
   kind: 'proxy' | 'b2bua' = 'proxy'
+  /** Request-URI of the branch or leg that went out last, and once one has answered, of that one. Null: none went out. */
+  bParty: string | null = null
   /** Call-IDs of the legs we made. */
   legs: readonly string[] = []
   /** Hangs the call up; null: it is not ours to. */
@@ -164,12 +165,11 @@ export class Call implements Linked<Call> {
       id: this.id,
       callId: this.callId,
       fromUri: this.fromUri,
-      toUri: this.toUri,
+      bParty: this.bParty,
       state: this.answered ? 'answered' : this.ringing ? 'ringing' : 'calling',
       startedAt: this.startedAt,
       answeredAt: this.#answeredAt,
       source: `${remote.host}:${remote.port}`,
-      destination: this.#destination === null ? null : `${this.#destination.host}:${this.#destination.port}`,
       kind: this.kind,
     }
   }

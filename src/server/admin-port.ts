@@ -69,7 +69,7 @@ export function adminPort(options: AdminPortOptions): AdminPort {
           kind: row.kind,
           state: row.state,
           a_party: decode(row.fromUri),
-          b_party: row.destination === null ? null : decode(row.toUri),
+          b_party: row.bParty === null ? null : decode(row.bParty),
           since_seconds: Math.floor(row.sinceSeconds),
         })),
         next,

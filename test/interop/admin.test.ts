@@ -148,6 +148,24 @@ describe('the admin API of a running server', { concurrency: 4 }, () => {
     await until('no call', async () => (await calls()).length === 0)
   })
 
+  it('names the party that a B2BUA call was dialled to', async (t) => {
+    const lab = await recordsLab({
+      script: `import { b2bua } from 'siphon'
+
+b2bua.onInvite((call) => call.dial(call.getHeader('X-To') ?? ''))
+`,
+    })
+    t.after(() => lab.close())
+    lab.answers(180)
+    const to = `sip:service@127.0.0.1:${lab.callee.port}`
+    const call = lab.call('dial', { to })
+    await call.response(180, 180)
+    const [row] = (await lab.siphon.admin('/admin/calls')).body as Record<string, unknown>[]
+    assert.deepEqual([row?.['kind'], row?.['b_party']], ['b2bua', to])
+    call.cancel()
+    assert.equal((await call.final()).status, 487)
+  })
+
   for (const protectReads of [false, true]) {
     it(`wants the token for what changes something${protectReads ? ', and for reads when told to' : ''}`, async (t) => {
       const siphon = await startSiphon({ admin: `auth: { token: s3cret, protect_reads: ${protectReads} }` })

@@ -124,7 +124,7 @@ export interface LiveCall {
   readonly state: 'calling' | 'ringing' | 'answered'
   /** From URI. */
   readonly a_party: string
-  /** Where it went; null while that is open. */
+  /** Request-URI that it last went to, or that answered; null while it went nowhere. */
   readonly b_party: string | null
   readonly since_seconds: number
 }
