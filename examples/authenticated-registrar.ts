@@ -1,5 +1,5 @@
 /**
- * Registrar and proxy for users who log in: `auth` of siphon.yaml says who they are.
+ * Registrar and proxy for users who log in. Needs the block `auth` in siphon.yaml, which says who they are: `users`, or a service.
  *
  * A phone registers with its user's password (401); a user of ours who calls proves who they are (407) and calls under
  * their own name; anybody may call in, to users of ours and to nobody else.

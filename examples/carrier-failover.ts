@@ -1,7 +1,8 @@
 /**
- * Calls go out over a group of carriers, `carriers` in siphon.yaml: the next one is tried when one is out of order or does not
- * answer in time, and not when the callee is busy or refuses (`reroute_causes` of the group says which is which). Those that
- * are known to be down are passed over. The call is one attempt and one record, whoever carried it.
+ * Calls go out over a group of carriers: the next one is tried when one is out of order or does not answer in time, and not
+ * when the callee is busy or refuses (`reroute_causes` of the group says which is which). Those that are known to be down are
+ * passed over. The call is one attempt and one record, whoever carried it. Needs a group `carriers` in the block `gateway` of
+ * siphon.yaml.
  */
 import { b2bua, cdr, gateway, log } from 'siphon'
 

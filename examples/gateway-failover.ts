@@ -1,6 +1,7 @@
 /**
- * Calls go out through a group of gateways, `carriers` in siphon.yaml: by weight, past those that are down, and on to the
- * next one when a call fails for the gateway's sake. Calls that come from the gateways go to registered users.
+ * Calls go out through a group of gateways: by weight, past those that are down, and on to the next one when a call fails for
+ * the gateway's sake. Calls that come from the gateways go to registered users. Needs a group `carriers` in the block
+ * `gateway` of siphon.yaml.
  */
 import { gateway, log, metrics, proxy, registrar } from 'siphon'
 

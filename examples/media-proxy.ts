@@ -1,6 +1,6 @@
 /**
  * A proxy and registrar that keeps media in its hands: every call's RTP goes through an rtpengine, so that phones behind NAT
- * hear each other and nobody learns the other's address. Needs `media.rtpengine` in siphon.yaml.
+ * hear each other and nobody learns the other's address. Needs the block `media` with `rtpengine` in siphon.yaml.
  *
  * Media is deleted when the call ends, however it ends: there is nothing to do for it here.
  */

@@ -1,8 +1,8 @@
 /**
  * A session border controller with media: callers and callees see neither each other's network in SIP nor each other's
- * addresses in sound, which goes through rtpengine (`media.rtpengine` in siphon.yaml). The first offer and answer are put
- * through it here; what the parties agree on later, holding and resuming, follows by itself. So does the offer of a callee,
- * where the INVITE has none, and the caller's answer in its ACK.
+ * addresses in sound, which goes through rtpengine. The first offer and answer are put through it here; what the parties agree
+ * on later, holding and resuming, follows by itself. So does the offer of a callee, where the INVITE has none, and the caller's
+ * answer in its ACK. Needs the block `media` with `rtpengine` in siphon.yaml.
  */
 import { b2bua, proxy, registrar, rtpengine } from 'siphon'
 

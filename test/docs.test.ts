@@ -8,7 +8,9 @@ import { parse } from 'yaml'
 import { main } from '../src/cli/main.ts'
 import { configJsonSchema, knownKeys } from '../src/config/json-schema.ts'
 import { parseConfig } from '../src/config/load.ts'
+import * as api from '../src/script/api/index.ts'
 import { editorConfig } from '../src/script/editor.ts'
+import { createSpine } from '../src/spine/spine.ts'
 import { everything } from './observe/metrics/everything.ts'
 
 /** What the pages name must exist. Figures and claims are for the other tests. */
@@ -40,6 +42,18 @@ function quoted(): { page: string; text: string }[] {
   return pages.flatMap(({ name, prose }) =>
     [...prose.matchAll(/`([^`\n]+)`/g)].map((match) => ({ page: name, text: match[1] ?? '' })),
   )
+}
+
+/** Those that `siphon --help` lists. */
+async function commands(): Promise<string[]> {
+  let help = ''
+  await main(['--help'], {
+    out: (text) => (help += text),
+    err: () => undefined,
+    env: {},
+    checkScript: () => Promise.resolve({ faults: [], doubts: [] }),
+  })
+  return [...help.matchAll(/^ {2}(\w+) /gm)].map(([, name = '']) => name)
 }
 
 function anchors(text: string): string[] {
@@ -101,21 +115,14 @@ describe('the pages', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>
     }
-    let help = ''
-    await main(['--help'], {
-      out: (text) => (help += text),
-      err: () => undefined,
-      env: {},
-      checkScript: () => Promise.resolve({ faults: [], doubts: [] }),
-    })
-    const commands = [...help.matchAll(/^ {2}(\w+)/gm)].map(([, name = '']) => name)
+    const names = await commands()
     const unknown: string[] = []
     for (const { name, text } of pages) {
       for (const [command, script = ''] of text.matchAll(/npm run ([\w:-]+)/g)) {
         if (!(script in scripts)) unknown.push(`${name}: ${command}`)
       }
       for (const [, command = ''] of text.matchAll(/(?:npm run siphon --|`siphon) (\w+)/g)) {
-        if (!commands.includes(command)) unknown.push(`${name}: siphon ${command}`)
+        if (!names.includes(command)) unknown.push(`${name}: siphon ${command}`)
       }
     }
     assert.deepEqual(unknown, [])
@@ -138,17 +145,12 @@ describe('the pages', () => {
 
   it('name keys of the configuration that are there', () => {
     const tops = knownKeys([])
+    const verbs = Object.entries(api).flatMap(([name, space]) =>
+      Object.keys(space).map((verb) => `${name}.${verb}`),
+    )
     const unknown = quoted().filter(({ text }) => {
       const key = /^([a-z_]+(?:\.[a-z_]+)+)(?:: .*)?$/.exec(text)?.[1] ?? ''
       // Not keys: names of files, and verbs of the script API.
-      const verbs = [
-        'cdr.write',
-        'security.ban',
-        'security.unban',
-        'gateway.select',
-        'gateway.list',
-        'gateway.status',
-      ]
       if (/\.(ts|jsonl)$/.test(key) || verbs.includes(key)) return false
       const path = key.split('.')
       if (!tops.includes(path[0] ?? '')) return false
@@ -182,7 +184,7 @@ describe('code on the pages', () => {
       assert.ok(keys.includes(first), `${page}: ${first} is no block of siphon.yaml`)
       const whole =
         keys.includes('script') && /^script:/m.test(text) ? text : `${text}\nscript: { path: s.ts }\n`
-      const result = parseConfig(page, whole, {})
+      const result = parseConfig(page, whole, { ADMIN_TOKEN: 's3cret' })
       assert.deepEqual(result.ok ? [] : result.faults, [])
       loaded++
     }
@@ -195,6 +197,62 @@ describe('code on the pages', () => {
       JSON.parse(shown?.text ?? ''),
       JSON.parse(editorConfig().replaceAll(root, '/path/to/siphon')),
     )
+  })
+})
+
+describe('README.md', () => {
+  const { text = '' } = pages.find(({ name }) => name === 'README.md') ?? {}
+  /** What a script says when it uses a block that `siphon.yaml` has as a comment only. */
+  const USES = { auth: ' auth.', gateway: ' gateway.', media: ' rtpengine.' }
+
+  it('has a row for every example, and says which block of siphon.yaml it needs', () => {
+    const rows = [...text.matchAll(/^\| \[`([\w-]+\.ts)`\]\(examples\/\1\) \| [^|]+ \| (?:`(\w+)` )?\|$/gm)]
+    const needs = readdirSync(join(root, 'examples'))
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => {
+        const script = readFileSync(join(root, 'examples', name), 'utf8')
+        const block = Object.entries(USES).find(([, verb]) => script.includes(verb))?.[0]
+        // The head comment says it, too.
+        const said = /the block `(\w+)`|block\n \* `(\w+)`/.exec(script.slice(0, script.indexOf('*/')))
+        assert.equal(said?.[1] ?? said?.[2], block, name)
+        return [name, block]
+      })
+    assert.deepEqual(rows.map(([, name = '', block]) => [name, block]).sort(), needs.sort())
+  })
+
+  it('has a row for every command', async () => {
+    const names = await commands()
+    const rows = [...text.matchAll(/^\| `npm run siphon -- (\w+)/gm)].map(([, name = '']) => name)
+    assert.deepEqual(rows.sort(), names.filter((name) => name !== 'help').sort())
+  })
+})
+
+describe('docs/deployment.md', () => {
+  it('has a row for every alert of the rules, with its severity and time', () => {
+    const text = readFileSync(join(root, 'docs/deployment.md'), 'utf8')
+    const rows = [...text.matchAll(/^\| `(\w+)` \| (warning|critical) \| (.*) \|$/gm)].map(
+      ([, alert, severity, fires = '']) => {
+        const minutes = /, for (\d+) minutes?$/.exec(fires)?.[1]
+        return [alert, severity, minutes === undefined ? undefined : `${minutes}m`]
+      },
+    )
+    const { groups } = parse(readFileSync(join(root, 'deploy/prometheus/siphon.rules.yaml'), 'utf8')) as {
+      groups: { rules: { alert?: string; for?: string; labels?: { severity: string } }[] }[]
+    }
+    const alerts = groups.flatMap(({ rules }) => rules).filter(({ alert }) => alert !== undefined)
+    assert.deepEqual(
+      rows,
+      alerts.map((rule) => [rule.alert, rule.labels?.severity, rule.for]),
+    )
+  })
+})
+
+describe('docs/facts.md', () => {
+  it('has a row for every channel of the spine, and for no other', () => {
+    const text = readFileSync(join(root, 'docs/facts.md'), 'utf8')
+    const rows = [...text.matchAll(/^\| (`\w+`(?:, `\w+`)*) \|/gm)]
+    const named = rows.flatMap(([, names = '']) => names.replaceAll('`', '').split(', '))
+    assert.deepEqual(named.sort(), Object.keys(createSpine(() => undefined)).sort())
   })
 })
 

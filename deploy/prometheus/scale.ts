@@ -2,7 +2,7 @@
  * Reads a rules file on standard input and divides every duration in it (windows, offsets, `for:`) by the factor given,
  * so that alerts meant for hours can be watched in seconds:
  *
- *     node deploy/prometheus/scale.ts 60 < deploy/prometheus/siphon.rules.yaml
+ *     npx node deploy/prometheus/scale.ts 60 < deploy/prometheus/siphon.rules.yaml
  *
  * Windows of one name are scaled alike; a scaled duration is at least one second.
  */

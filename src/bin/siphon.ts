@@ -1,7 +1,8 @@
 #!/usr/bin/env node
+import { leaveIfStuck } from '../cli/leave.ts'
 import { main } from '../cli/main.ts'
 
-process.exitCode = await main(process.argv.slice(2), {
+const code = await main(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   env: process.env,
@@ -10,3 +11,5 @@ process.exitCode = await main(process.argv.slice(2), {
     return checkScript(path, limits)
   },
 })
+process.exitCode = code
+leaveIfStuck(code)

@@ -6,6 +6,7 @@ import { Server, type ServerAddresses } from '../server/server.ts'
 import { StartError } from '../server/start-error.ts'
 import { EXIT } from './exit-codes.ts'
 import { faultsAsText } from './faults.ts'
+import { leave } from './leave.ts'
 import { scriptFault } from './script-fault.ts'
 import { version } from './version.ts'
 
@@ -45,12 +46,19 @@ export async function serve(config: Config, options: ServeOptions): Promise<numb
       },
     })
     let askedAt: number | null = null
+    let abandoned = false
     const stop = (signal: NodeJS.Signals): void => {
       const now = performance.now()
       if (askedAt !== null && signal === 'SIGINT' && now - askedAt < ECHO_MS) return
-      // The second signal does not wait for anybody.
-      if (askedAt !== null) process.exit(EXIT.failure)
+      const first = askedAt === null
       askedAt = now
+      // The second signal waits for nobody but for records; the third not for them.
+      if (!first) {
+        if (abandoned) leave(EXIT.failure)
+        abandoned = true
+        void server.abandon().finally(() => leave(EXIT.failure))
+        return
+      }
       if (server.state === 'ready') void drain().then(() => end(EXIT.ok), fail)
       else void server.stopNow().then(() => end(EXIT.ok))
     }

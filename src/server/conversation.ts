@@ -198,6 +198,8 @@ export interface Questions {
   endCalls: { ask: null; answer: number }
   /** Calls, followed dialogs, and transactions that still await a final response or an ACK. */
   busy: { ask: null; answer: number }
+  /** Cuts every open call's record and hands records over at once: the process is about to end. Nothing else is ended. */
+  cutRecords: { ask: null; answer: null }
   /** Ends every call's record, stops listening, sends what is left to tell. */
   stop: { ask: null; answer: null }
 }

@@ -22,7 +22,7 @@ import { watchForSignals } from '../core/security/watch.ts'
 import type { MetricsMessage } from '../metrics/messages.ts'
 import type { HostControlPort, Service } from '../script/conversation.ts'
 import { ScriptHost } from '../script/host.ts'
-import type { LogLine } from '../spine/facts.ts'
+import type { DisconnectInitiator, LogLine } from '../spine/facts.ts'
 import { createSpine } from '../spine/spine.ts'
 import { SizedRequests } from '../stack/sized-requests.ts'
 import { TransactionLayer } from '../stack/transaction-layer.ts'
@@ -339,6 +339,10 @@ export class Engine {
         return null
       },
       busy: () => busy(this.#tables),
+      cutRecords: () => {
+        this.#cutRecords('server')
+        return null
+      },
       stop: () => this.#stop(),
     }
     return answers[question](argument)
@@ -346,8 +350,12 @@ export class Engine {
 
   /** A fault of ours is about to end the thread: every open call gets its record, and what waits is told. */
   salvage(): void {
+    this.#cutRecords('error')
+  }
+
+  #cutRecords(initiator: DisconnectInitiator): void {
     try {
-      this.#calls.closeAll('server')
+      this.#calls.closeAll(initiator)
     } finally {
       this.#media?.releaseRecords()
       this.#outbox.flush()

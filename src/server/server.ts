@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { formatAddress, type Address } from '../base/address.ts'
 import { createByteRing } from '../base/byte-ring.ts'
 import { systemClock } from '../base/clock.ts'
+import { within } from '../base/within.ts'
 import { errorText } from '../base/error-text.ts'
 import { trimMemory } from '../base/native-memory.ts'
 import type { Config } from '../config/config.ts'
@@ -49,6 +50,10 @@ export interface ServerAddresses {
 
 /** What the exporters get after the last call to deliver what they hold, ms. */
 const FLUSH_MS = 5_000
+/** Each step of an end at once, ms: a try, not a wait. */
+const ABANDON_MS = 300
+/** What stopping the collectors may take then: it is more than a moment only where a disk does not answer, ms. */
+const ABANDON_CLOSE_MS = 3_000
 
 /**
  * The control thread's half of SIPhon: starts the engine and the handlers, serves HTTP, writes records, trace and log,
@@ -188,6 +193,18 @@ export class Server {
   stopNow(): Promise<void> {
     this.#ending ??= this.#end()
     return this.#ending
+  }
+
+  /**
+   * Ends at once, whatever still lives: calls that are up get their records, and what collectors have not taken goes to
+   * the spool. Takes a moment, and seconds where a disk does not answer. Nothing else is closed: the process is to be
+   * ended after it.
+   */
+  async abandon(): Promise<void> {
+    const cut = this.#link?.ask('cutRecords', null) ?? Promise.resolve()
+    await within(systemClock, ABANDON_MS, cut)
+    await this.#cdr?.flush(ABANDON_MS)
+    await within(systemClock, ABANDON_CLOSE_MS, this.#cdr?.close() ?? Promise.resolve())
   }
 
   async #end(): Promise<void> {

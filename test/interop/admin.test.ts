@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { adminExamples, askExample } from '../support/admin-examples.ts'
 import { scratch } from '../support/cdr.ts'
 import { root, start, until } from '../support/programs.ts'
 import { recordsLab } from '../support/records-lab.ts'
@@ -35,6 +36,13 @@ async function statuses(
     seen.push(`${method} ${path} ${answer.status}`)
   }
   return seen
+}
+
+/** A JSON value with the type of each value in the place of it. */
+function form(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(form)
+  if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, form(inner)]))
 }
 
 describe('the admin API of a running server', { concurrency: 4 }, () => {
@@ -122,6 +130,54 @@ describe('the admin API of a running server', { concurrency: 4 }, () => {
     assert.deepEqual(gone, { status: 200, body: { status: 'removed', aor: 'sip:a/b@example.com' } })
   })
 
+  it('answers every example of docs/admin-api.md in the form that the page shows', async (t) => {
+    const lab = await recordsLab({
+      script: `import { b2bua, proxy, registrar, security } from 'siphon'
+b2bua.onInvite((call) => call.getHeader('X-Do') === 'proxy' ? call.proxy() : call.dial(call.getHeader('X-To') ?? ''))
+proxy.onRequest(async (request) => {
+  if (request.method === 'REGISTER') return registrar.save(request)
+  if (request.method === 'OPTIONS') return request.reply((await security.ban('192.0.2.66', 3600, 'test')) ? 200 : 500)
+  request.recordRoute()
+  return request.relay(request.getHeader('X-To'))
+})
+`,
+      admin: 'auth: { token: s3cret }',
+      yaml: `gateway:
+  groups:
+    - name: carriers
+      probe: { enabled: false }
+      destinations: [{ name: gw1, uri: "sip:gw1.example.net:5060", weight: 2, attrs: { region: eu } }]
+`,
+    })
+    t.after(() => lab.close())
+    const phone = await RawPhone.open()
+    t.after(() => phone.close())
+    const alice = {
+      from: 'sip:alice@example.com',
+      to: 'sip:alice@example.com',
+      headers: ['User-Agent: phone/1'],
+    }
+    assert.equal(await phone.ask(requestText('REGISTER', 'sip:example.com', alice), lab.siphon.sip), 200)
+    assert.equal(await phone.ask(requestText('OPTIONS', 'sip:bans@example.com'), lab.siphon.sip), 200)
+    await lab.call('proxy').final()
+    lab.answers(180)
+    await lab.call('b2bua').response(180, 180)
+
+    const shown = adminExamples.find(({ path }) => path === '/admin/calls')?.body as { id: string }[]
+    const live = (await lab.siphon.admin('/admin/calls')).body as { id: string }[]
+    for (const example of adminExamples) {
+      const at = shown.findIndex(({ id }) => example.path.endsWith(id))
+      const path = at < 0 ? example.path : `/admin/calls/${live[at]?.id}`
+      const answer = await askExample(lab.siphon.adminUrl, example, path)
+      const body: unknown = await answer.json()
+      const what = `${example.method} ${example.path}`
+      assert.deepEqual([what, answer.status], [what, example.status])
+      // What is wrong is said in the same words everywhere; what is there differs in its values only.
+      if (answer.ok) assert.deepEqual([what, form(body)], [what, form(example.body)])
+      else assert.deepEqual(body, example.body)
+    }
+  })
+
   it('lists proxied calls, and says why it cannot hang one up', async (t) => {
     const lab = await recordsLab()
     t.after(() => lab.close())
@@ -148,22 +204,50 @@ describe('the admin API of a running server', { concurrency: 4 }, () => {
     await until('no call', async () => (await calls()).length === 0)
   })
 
-  it('names the party that a B2BUA call was dialled to', async (t) => {
+  it('names as b_party where a call went, as long as it went anywhere', async (t) => {
     const lab = await recordsLab({
-      script: `import { b2bua } from 'siphon'
-
-b2bua.onInvite((call) => call.dial(call.getHeader('X-To') ?? ''))
+      script: `import { b2bua, proxy } from 'siphon'
+const sdp = 'v=0\\r\\no=- 1 1 IN IP4 127.0.0.1\\r\\ns=-\\r\\nc=IN IP4 127.0.0.1\\r\\nt=0 0\\r\\n'
+b2bua.onInvite((call) => call.getHeader('X-Do') === 'answer' ? call.answer(200) : call.dial(call.getHeader('X-To') ?? ''))
+proxy.onRequest(async (request) => {
+  await b2bua.originate({ to: 'sip:carol@example.com', from: 'sip:desk@example.com', nextHop: request.getHeader('X-To') ?? '', sdp })
+  return request.reply(202)
+})
 `,
     })
     t.after(() => lab.close())
+    const parties = async (): Promise<unknown[]> =>
+      ((await lab.siphon.admin('/admin/calls')).body as Record<string, unknown>[]).map((row) => [
+        row['state'],
+        row['a_party'],
+        row['b_party'],
+      ])
+    const TESTER = 'sip:tester@example.com'
     lab.answers(180)
-    const to = `sip:service@127.0.0.1:${lab.callee.port}`
-    const call = lab.call('dial', { to })
-    await call.response(180, 180)
-    const [row] = (await lab.siphon.admin('/admin/calls')).body as Record<string, unknown>[]
-    assert.deepEqual([row?.['kind'], row?.['b_party']], ['b2bua', to])
-    call.cancel()
-    assert.equal((await call.final()).status, 487)
+    const dialled = lab.call('dial')
+    await dialled.response(180, 180)
+    const dialledTo = `sip:127.0.0.1:${lab.callee.port}`
+    assert.deepEqual(await parties(), [['ringing', TESTER, dialledTo]])
+    const invite = lab.callee.received.find((m) => m.kind === 'request' && m.method === 'INVITE')
+    assert.ok(invite?.kind === 'request')
+    lab.callee.answer(invite, 200)
+    await dialled.final()
+    await lab.call('answer').final()
+    const expected = [
+      ['answered', TESTER, dialledTo],
+      ['answered', TESTER, null],
+    ]
+    assert.deepEqual(await parties(), expected)
+    lab.answers(180, 200)
+    const phone = await RawPhone.open()
+    t.after(() => phone.close())
+    const wish = requestText('MESSAGE', 'sip:desk@example.com', {
+      headers: [`X-To: sip:127.0.0.1:${lab.callee.port}`],
+    })
+    assert.equal(await phone.ask(wish, lab.siphon.sip), 202)
+    await until('the third call', async () => (await parties()).length === 3)
+    await until('its answer', async () => ((await parties())[2] as unknown[])[0] === 'answered')
+    assert.deepEqual((await parties())[2], ['answered', 'sip:desk@example.com', 'sip:carol@example.com'])
   })
 
   for (const protectReads of [false, true]) {

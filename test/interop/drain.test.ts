@@ -1,14 +1,40 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { register } from '../../bench/subjects.ts'
+import { scratch } from '../support/cdr.ts'
 import { capture, receiveHep } from '../support/collectors.ts'
 import { missing, until } from '../support/programs.ts'
-import { ackOf, freePort, RawPhone, requestText, responseText, startSiphon } from '../support/siphon.ts'
+import {
+  ackOf,
+  freePort,
+  RawPhone,
+  requestText,
+  responseText,
+  type Siphon,
+  startSiphon,
+} from '../support/siphon.ts'
 import { runCaller, startCallee } from '../support/sipp.ts'
 
 const full = process.env['SIPHON_FULL'] === '1'
 const unavailable = 'siphon_call_attempts_total{result="unavailable"}'
 const holdMs = full ? 30_000 : 4_000
+
+/** Two calls, neither of which ends by itself. */
+async function oneUpAndOneRinging(siphon: Siphon, caller: RawPhone, callee: RawPhone): Promise<void> {
+  await register(siphon.sip, 'sip:service@127.0.0.1', `sip:service@127.0.0.1:${callee.port}`)
+  for (const status of ['200 OK', '180 Ringing']) {
+    const seen = callee.received.length
+    caller.send(requestText('INVITE', 'sip:service@127.0.0.1'), siphon.sip)
+    const invite = await until('the INVITE', () =>
+      callee.received.slice(seen).find((m) => m.startsWith('INVITE')),
+    )
+    callee.send(responseText(invite, status), siphon.sip)
+    await until(`the ${status}`, () => caller.received.some((m) => m.startsWith(`SIP/2.0 ${status}`)))
+  }
+}
 
 describe('drain', () => {
   it(`SIGTERM during 200 calls/s of ${holdMs / 1000} s`, { skip: missing('sipp', 'tshark') }, async () => {
@@ -74,16 +100,7 @@ tracing: { hep: { endpoint: "127.0.0.1:${hep.port}" } }`,
     const siphon = await startSiphon({ yaml: 'server: { drain_secs: 1 }' })
     const [caller, callee] = [await RawPhone.open(), await RawPhone.open()]
     try {
-      await register(siphon.sip, 'sip:service@127.0.0.1', `sip:service@127.0.0.1:${callee.port}`)
-      for (const status of ['200 OK', '180 Ringing']) {
-        const seen = callee.received.length
-        caller.send(requestText('INVITE', 'sip:service@127.0.0.1'), siphon.sip)
-        const invite = await until('the INVITE', () =>
-          callee.received.slice(seen).find((m) => m.startsWith('INVITE')),
-        )
-        callee.send(responseText(invite, status), siphon.sip)
-        await until(`the ${status}`, () => caller.received.some((m) => m.startsWith(`SIP/2.0 ${status}`)))
-      }
+      await oneUpAndOneRinging(siphon, caller, callee)
       const start = performance.now()
       assert.equal(await siphon.stop('SIGTERM', 8_000), 0, siphon.process.output())
       assert.ok(performance.now() - start >= 1_000)
@@ -129,12 +146,55 @@ tracing: { hep: { endpoint: "127.0.0.1:${hep.port}" } }`,
     }
   })
 
-  it('a second signal exits at once', async () => {
+  it('a second signal exits at once, with the records of the calls that are up', async (t) => {
     const siphon = await startSiphon({ yaml: 'server: { drain_secs: 60, lame_duck_secs: 30 }' })
+    const [caller, callee] = [await RawPhone.open(), await RawPhone.open()]
+    t.after(() => [caller.close(), callee.close()])
+    await oneUpAndOneRinging(siphon, caller, callee)
     siphon.process.child.kill('SIGTERM')
     await until('the drain', async () => (await siphon.admin('/admin/ready')).status === 503)
     const start = performance.now()
-    assert.notEqual(await siphon.stop('SIGTERM'), null)
+    assert.equal(await siphon.stop('SIGTERM'), 1)
     assert.ok(performance.now() - start < 15_000)
+    assert.deepEqual(
+      siphon
+        .records()
+        .map((r) => [r['response_code'], r['disconnect_initiator']])
+        .toSorted(),
+      [
+        [0, 'server'],
+        [200, 'server'],
+      ],
+    )
+  })
+
+  it('a disk that does not answer holds up no exit: what it has not taken is spooled', async (t) => {
+    const folder = scratch(t)
+    const stuck = join(folder, 'pipe')
+    // Nobody reads it: the write that fills it never ends.
+    execFileSync('mkfifo', [stuck])
+    const siphon = await startSiphon({
+      yaml: `server: { drain_secs: 1 }
+cdr: { enabled: true, file: { path: "${stuck}" }, spool_path: "${join(folder, 'spool')}" }`,
+    })
+    const phone = await RawPhone.open()
+    t.after(() => phone.close())
+    const calls = 300
+    for (let i = 0; i < calls; i++) {
+      const invite = requestText('INVITE', 'sip:nobody@127.0.0.1')
+      assert.equal(await phone.ask(invite, siphon.sip), 404)
+      phone.send(ackOf(invite, phone.received.at(-1) ?? ''), siphon.sip)
+    }
+    let left = 0
+    await until('every record to be written or queued', async () => {
+      const written = await siphon.metric('siphon_cdr_records_total{sink="file",outcome="delivered"}')
+      left = await siphon.metric('siphon_cdr_queue_depth{sink="file"}')
+      return left > 50 && written + left === calls
+    })
+    // No thread of libuv comes back: only SIGKILL ends the process, which is no code.
+    await siphon.stop('SIGTERM', 30_000)
+    assert.match(siphon.process.output(), /a write does not end; it is given up/)
+    const spooled = readFileSync(join(folder, 'spool/spool-file.jsonl'), 'utf8').trimEnd().split('\n')
+    assert.equal(spooled.length, left)
   })
 })

@@ -24,7 +24,7 @@ describe('an engine thread that fails', () => {
       assert.match(siphon.process.output(), /ERROR: server: the engine thread failed: TypeError/)
       const records = siphon.records().map((r) => [r['response_code'], r['disconnect_initiator']])
       assert.deepEqual(records.toSorted(), [
-        [200, 'server'],
+        [200, 'error'],
         [404, 'server'],
       ])
     } finally {

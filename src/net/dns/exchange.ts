@@ -39,10 +39,13 @@ export function udpExchange(clock: Clock): Exchange {
       const answer = open ? accept(bytes) : null
       if (answer !== null) end(answer)
     })
+    // Without a route to the server there is no 'error' event: who is called back is given it, which the types do not tell.
+    const connected = (error?: Error): void => {
+      if (error) end(null)
+      else if (open) socket.send(query, (failed) => failed && end(null))
+    }
     try {
-      socket.connect(server.port, server.host, () => {
-        if (open) socket.send(query)
-      })
+      socket.connect(server.port, server.host, connected)
     } catch {
       end(null)
     }

@@ -3,6 +3,7 @@ import { appendFile, link, mkdir, open, rename, stat, unlink, type FileHandle } 
 import { dirname } from 'node:path'
 import { Backoff } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
+import { within } from '../../base/within.ts'
 import type { RareLog } from '../rare-log.ts'
 import type { Entry, Outbox, Sink } from './outbox.ts'
 
@@ -23,6 +24,8 @@ const MAX_BATCH_BYTES = 1 << 20
 const MAX_BATCH_RECORDS = 4096
 const SYNC_MS = 1000
 const TAIL_BYTES = 1 << 20
+/** A disk that has not answered for so long at the end is not waited for, ms. */
+const CLOSE_MS = 2000
 
 /**
  * JSON Lines in a file: one descriptor, many records a write, whole lines only.
@@ -83,9 +86,15 @@ export class FileSink implements Sink {
     this.#closed = true
     this.#timer?.cancel()
     this.#syncTimer?.cancel()
-    await this.#running
-    await this.#closeFile()
-    return this.#batch
+    const { clock, path, rare } = this.#o
+    // A write to a disk that is gone comes back never, and cannot be called off. What it holds is given back: should it end
+    // after all, those records are there twice, with the same id.
+    const ended = (this.#running ?? Promise.resolve()).then(() => this.#closeFile())
+    if (!(await within(clock, CLOSE_MS, ended)))
+      rare.say('file stuck', 'error', `CDR file ${path}: a write does not end; it is given up`)
+    const held = this.#batch
+    this.#batch = []
+    return held
   }
 
   #run(): void {

@@ -1,4 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
+import { errorText } from '../../base/error-text.ts'
+import { within } from '../../base/within.ts'
 import type { CallRecord } from '../../spine/facts.ts'
 import type { TlsOptions } from '../collector-stream.ts'
 import { RareLog, type Log } from '../rare-log.ts'
@@ -50,6 +52,9 @@ export interface CdrPipelineOptions {
   readonly stallMs?: number
 }
 
+/** A disk that has not taken what is left by then has lost it, ms. */
+const SPOOL_MS = 2000
+
 interface Line {
   readonly sink: Sink
   readonly spool: Spool | null
@@ -61,7 +66,7 @@ export class CdrPipeline {
   readonly #rare: RareLog
   readonly #dead: DeadLetters
   readonly #lines: readonly Line[]
-  #closed = false
+  #closing: Promise<unknown> | null = null
 
   /** Throws TypeError for options no sink can work with (see `httpSinkFaults`), or an error when a CA file cannot be read. */
   constructor(options: CdrPipelineOptions) {
@@ -134,9 +139,8 @@ export class CdrPipeline {
 
   /** Stops the sinks; what they did not deliver goes to the spool. */
   async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    await Promise.all(this.#lines.map((line) => this.#closeLine(line)))
+    this.#closing ??= Promise.all(this.#lines.map((line) => this.#closeLine(line)))
+    await this.#closing
   }
 
   async #closeLine({ sink, spool }: Line): Promise<void> {
@@ -144,7 +148,7 @@ export class CdrPipeline {
     const left = await sink.close()
     for (let entry = outbox.take(); entry; entry = outbox.take()) left.push(entry)
     if (left.length === 0) return
-    const kept = spool !== null && this.#save(spool, left)
+    const kept = spool !== null && (await this.#save(spool, left))
     for (const entry of left) outbox.settle(entry, kept ? 'spooled' : 'dropped')
     const where = kept ? `kept in ${spool.path} for the next start` : 'dropped'
     this.#o.log(
@@ -153,17 +157,15 @@ export class CdrPipeline {
     )
   }
 
-  #save(spool: Spool, left: readonly Entry[]): boolean {
-    try {
-      spool.save(left)
-      return true
-    } catch (error) {
-      this.#o.log(
-        'error',
-        `CDR spool ${spool.path}: ${error instanceof Error ? error.message : String(error)}`,
-      )
-      return false
-    }
+  async #save(spool: Spool, left: readonly Entry[]): Promise<boolean> {
+    let why: string | null = 'the disk does not answer'
+    const saved = spool.save(left).then(
+      () => (why = null),
+      (error: unknown) => (why = errorText(error)),
+    )
+    await within(this.#o.clock, SPOOL_MS, saved)
+    if (why !== null) this.#o.log('error', `CDR spool ${spool.path}: ${why}`)
+    return why === null
   }
 
   async #load(sink: Sink, spool: Spool): Promise<void> {

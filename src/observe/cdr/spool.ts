@@ -1,5 +1,5 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { unlinkSync } from 'node:fs'
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Entry } from './outbox.ts'
 
@@ -51,21 +51,20 @@ export class Spool {
     }
   }
 
-  /** Replaces the file by these. Synchronous, for the end of the process. Throws when the disk does. */
-  save(entries: readonly Entry[]): void {
+  /** Replaces the file by these. Rejects when the disk does; on one that is gone it never ends. */
+  async save(entries: readonly Entry[]): Promise<void> {
     // From here on the file is that of the next run.
     this.#loaded.clear()
-    mkdirSync(this.#dir, { recursive: true })
+    await mkdir(this.#dir, { recursive: true })
     const next = `${this.#path}.next`
-    const fd = openSync(next, 'w', 0o640)
+    const handle = await open(next, 'w', 0o640)
     try {
-      const bytes = Buffer.from(entries.map((e) => `${e.line}\n`).join(''))
-      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done)
-      fsyncSync(fd)
+      await handle.writeFile(entries.map((e) => `${e.line}\n`).join(''))
+      await handle.sync()
     } finally {
-      closeSync(fd)
+      await handle.close()
     }
-    renameSync(next, this.#path)
+    await rename(next, this.#path)
   }
 }
 

@@ -27,7 +27,7 @@ export const proxy = {
   /** Declares a handler for the responses to requests that a script forwarded, 100 excepted. */
   onReply: declare<ReplyHandler>('reply', 'onReply'),
 
-  /** Declares a handler for forwarded INVITEs that got no 2xx on any branch. `reply` is the best response (§16.7 step 6). */
+  /** Declares a handler for forwarded requests that got no 2xx on any branch. `reply` is the best response (§16.7 step 6). */
   onFailure: declare<FailureHandler>('failure', 'onFailure'),
 
   /** Declares a handler for INVITEs that are cancelled before their final response. */

@@ -35,6 +35,8 @@ const silent = (t: TestContext) => fakeServer(t, () => [])
 
 /** A port where nobody listens. */
 const CLOSED: Address = { host: '127.0.0.1', port: 1 }
+/** The kernel refuses to connect to it, as it does where there is no route. */
+const NO_WAY: Address = { host: '255.255.255.255', port: 53 }
 
 describe('a question to the name servers', () => {
   it('is answered by the first of them', async (t) => {
@@ -47,6 +49,18 @@ describe('a question to the name servers', () => {
       asked.map(({ type, outcome }) => [type, outcome]),
       [['A', 'found']],
     )
+  })
+
+  it('goes to the next server when there is no way to the first, and fails when there is none to any', async (t) => {
+    const near = await fakeServer(t, (query) => [good(query)])
+    assert.deepEqual(await client([NO_WAY, near.address]).ask(), {
+      outcome: 'found',
+      records: FOUND,
+      ttl: 77,
+    })
+    const started = performance.now()
+    assert.equal((await client([NO_WAY]).ask()).outcome, 'failed')
+    assert.ok(performance.now() - started < 1_000, 'at once, not at the end of its time')
   })
 
   it('waits on over garbage, a wrong id and the answer to another question', async (t) => {

@@ -20,7 +20,7 @@ export const alice: RegisteredContact = {
 
 const calls: LiveCall[] = [
   {
-    id: 'c1',
+    id: '37aeab1f8b25e3d6-50-4786354c',
     call_id: 'a84b4c76e66710',
     kind: 'proxy',
     state: 'answered',
@@ -29,12 +29,12 @@ const calls: LiveCall[] = [
     since_seconds: 7,
   },
   {
-    id: 'c2',
+    id: '37aeab1f8b25e3d6-51-0b9c2f7e',
     call_id: 'f81d4fae',
     kind: 'b2bua',
     state: 'ringing',
     a_party: 'sip:carol@example.com',
-    b_party: null,
+    b_party: 'sip:dave@10.0.0.7:5060',
     since_seconds: 2,
   },
 ]
@@ -90,7 +90,15 @@ export class FakePort implements AdminPort {
     return this.state
   }
   stats() {
-    return Promise.resolve({ registrations_active: this.contacts.length, calls_active: this.calls_.length })
+    return Promise.resolve({
+      registrations_active: this.contacts.length,
+      calls_active: this.calls_.length,
+      dialogs_active: 3,
+      transactions_active: 5,
+      handler_pool_size: 2,
+      handlers_inflight: 1,
+      script_generation: 1,
+    })
   }
   registrations(page: PageRequest) {
     this.asked.push(page)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, describe, it } from 'node:test'
+import { adminExamples, adminPage, askExample } from '../../support/admin-examples.ts'
 import { alice, lab } from './lab.ts'
 
 /** Sends bytes as they are and returns all that comes back. */
@@ -22,21 +22,14 @@ function statusOf(answer: string): number {
 }
 
 describe('docs/admin-api.md', async () => {
-  const page = readFileSync(new URL('../../../docs/admin-api.md', import.meta.url), 'utf8')
-  const examples = [...page.matchAll(/^\$ curl (.*?)http:\/\/127\.0\.0\.1:9465(\S+)\n(\d{3}) (.*)$/gm)]
   const { base, server } = await lab({ token: 's3cret' })
   after(() => server.close())
-  it('has examples', () => assert.equal(examples.length, 19))
-  for (const [, options = '', path = '', status, body = ''] of examples) {
-    it(`${options}${path}`, async () => {
-      const method = /-X (\w+)/.exec(options)?.[1] ?? 'GET'
-      const token = /Authorization: ([^"]+)/.exec(options)?.[1]
-      const answer = await fetch(base + path, {
-        method,
-        headers: token === undefined ? {} : { authorization: token },
-      })
-      assert.equal(answer.status, Number(status))
-      assert.deepEqual(await answer.json(), JSON.parse(body))
+  it('has examples', () => assert.equal(adminExamples.length, 19))
+  for (const example of adminExamples) {
+    it(`${example.method} ${example.path} ${example.status}`, async () => {
+      const answer = await askExample(base, example)
+      assert.equal(answer.status, example.status)
+      assert.deepEqual(await answer.json(), example.body)
       assert.match(
         answer.headers.get('content-type') ?? '',
         answer.ok ? /^application\/json/ : /^application\/problem\+json/,
@@ -52,7 +45,7 @@ describe('docs/admin-api.md', async () => {
     const described = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((m) => `${m.toUpperCase()} ${path}`),
     )
-    const documented = [...page.matchAll(/^## ((?:GET|DELETE|POST) \S+)$/gm)]
+    const documented = [...adminPage.matchAll(/^## ((?:GET|DELETE|POST) \S+)$/gm)]
       .map((m) => m[1])
       .filter((e) => e !== 'GET /metrics')
     assert.deepEqual(documented.sort(), described.filter((e) => !e.startsWith('HEAD')).sort())
