@@ -20,12 +20,11 @@ export interface CallView {
   readonly id: string
   readonly callId: string
   readonly fromUri: string
-  readonly toUri: string
+  readonly bParty: string | null
   readonly state: 'calling' | 'ringing' | 'answered'
   readonly startedAt: number
   readonly answeredAt: number | null
   readonly source: string
-  readonly destination: string | null
   readonly kind: 'proxy' | 'b2bua'
 }
 
@@ -46,9 +45,13 @@ export class Call implements Linked<Call> {
   dialogs = 0
   /** The caller was told that it rings: a provisional response above 100 went up. */
   ringing = false
+  /** The how manieth of its table it is: where the next page of a list goes on. */
+  order = 0
   /** A script wants this record (`cdr.write`). */
   requested = false
   kind: 'proxy' | 'b2bua' = 'proxy'
+  /** Request-URI of the branch or leg that went out last, and once one has answered, of that one. Null: none went out. */
+  bParty: string | null = null
   /** Call-IDs of the legs we made. */
   legs: readonly string[] = []
   /** Hangs the call up; null: it is not ours to. */
@@ -162,12 +165,11 @@ export class Call implements Linked<Call> {
       id: this.id,
       callId: this.callId,
       fromUri: this.fromUri,
-      toUri: this.toUri,
+      bParty: this.bParty,
       state: this.answered ? 'answered' : this.ringing ? 'ringing' : 'calling',
       startedAt: this.startedAt,
       answeredAt: this.#answeredAt,
       source: `${remote.host}:${remote.port}`,
-      destination: this.#destination === null ? null : `${this.#destination.host}:${this.#destination.port}`,
       kind: this.kind,
     }
   }
@@ -196,6 +198,7 @@ export class CallTracker {
   readonly spine: Spine
   /** In order of beginning. */
   readonly #open = new LinkedSet<Call>()
+  #begun = 0
 
   constructor({ clock, identifiers, spine }: CallTrackerOptions) {
     this.clock = clock
@@ -223,6 +226,7 @@ export class CallTracker {
   /** A new INVITE without To tag that got a transaction. */
   begin(invite: Request, path: Path): Call {
     const call = new Call(this, invite, path)
+    call.order = ++this.#begun
     this.#open.add(call)
     return call
   }
@@ -233,14 +237,16 @@ export class CallTracker {
     return undefined
   }
 
-  /** Up to `limit` live calls, oldest first, after the one that `cursor` names. One that has ended meanwhile: from the first. */
+  /** Up to `limit` live calls, oldest first, begun after the one that `cursor` names, whether that lives or not. */
   page(cursor: string | null, limit: number): { readonly views: CallView[]; readonly next: string | null } {
-    let skipping = cursor !== null && this.find(cursor) !== undefined
+    const after = Number(cursor ?? 0)
     const views: CallView[] = []
+    let last = after
     for (const call of this.#open) {
-      if (skipping) skipping = call.id !== cursor
-      else if (views.length === limit) return { views, next: views.at(-1)?.id ?? null }
-      else views.push(call.view())
+      if (call.order <= after) continue
+      if (views.length === limit) return { views, next: String(last) }
+      views.push(call.view())
+      last = call.order
     }
     return { views, next: null }
   }

@@ -206,12 +206,13 @@ export class ProxiedRequest implements Branches, BranchListener {
     return true
   }
 
-  /** The record names where the answer came from. */
-  #answeredBy(branch: Branch, { status }: Response): void {
-    const remote = branch.transaction?.flow?.path.remote
-    if (status >= 200 && remote !== undefined && !this.#exchange.final) {
-      this.#exchange.call?.routedTo(remote.host, remote.port)
-    }
+  /** The record names where the answer came from, and the list of calls who gave it. */
+  #answeredBy({ transaction }: Branch, { status }: Response): void {
+    const { call, final } = this.#exchange
+    if (status < 200 || final || call === null || transaction === null) return
+    call.bParty = transaction.request.uri
+    const remote = transaction.flow?.path.remote
+    if (remote !== undefined) call.routedTo(remote.host, remote.port)
   }
 
   arrived(branch: Branch, response: Response | null, failure: LocalFailure): void {

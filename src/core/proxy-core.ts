@@ -169,7 +169,10 @@ export class ProxyCore {
         )
       : []
     stamp(request, this.#via(target.protocol, at, branch), routes)
-    exchange.call?.routedTo(target.host, target.port)
+    if (exchange.call !== null) {
+      exchange.call.routedTo(target.host, target.port)
+      exchange.call.bParty = request.uri
+    }
     return this.#o.layer().request(request, leavingBy(target, path), user)
   }
 

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { Protocol } from '../base/address.ts'
 import type { Hop, NextHops } from '../base/next-hop.ts'
 import { isSipUri, parseUri, type SipUri } from '../sip/message/uri.ts'
@@ -36,6 +37,15 @@ export function locate(text: string, resolver: Resolver, then: (located: Located
       then({ ok: false, status: 503, what: `no name server could say where ${hop.host} is` })
     } else then({ ok: false, status: 404, what: `no address for ${hop.host}` })
   })
+}
+
+/** What a URI is reached over, as far as it says so itself (RFC 3263 §4.1); null: the DNS decides, or we do not speak it. */
+export function protocolOf(text: string): Protocol | null {
+  const uri = sipUriOf(text)
+  const hop = uri === null ? null : hopOf(uri)
+  if (hop === null || hop.protocol !== null) return hop?.protocol ?? null
+  if (hop.secure) return 'tls'
+  return hop.port !== null || isIP(hop.host) !== 0 ? 'udp' : null
 }
 
 /** RFC 5922 §4: the certificate must name the domain of the URI, whatever address stands for it. */

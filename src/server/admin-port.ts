@@ -1,4 +1,5 @@
 import { processTime } from '../base/clock.ts'
+import { protocolOf } from '../core/target.ts'
 import type { AdminPort, LiveCall, RegisteredContact } from '../observe/admin/port.ts'
 import { decode } from '../observe/cdr/record.ts'
 import type { ContactRow } from './conversation.ts'
@@ -68,7 +69,7 @@ export function adminPort(options: AdminPortOptions): AdminPort {
           kind: row.kind,
           state: row.state,
           a_party: decode(row.fromUri),
-          b_party: row.destination === null ? null : decode(row.toUri),
+          b_party: row.bParty === null ? null : decode(row.bParty),
           since_seconds: Math.floor(row.sinceSeconds),
         })),
         next,
@@ -93,13 +94,17 @@ export function adminPort(options: AdminPortOptions): AdminPort {
       (await link().ask('gateways', null)).map((group) => ({
         name: group.name,
         algorithm: group.algorithm,
+        up: group.destinations.filter(({ state }) => state === 'up').length,
+        total: group.destinations.length,
         failure_threshold: group.failureThreshold,
         destinations: group.destinations.map((d) => ({
           name: d.name,
           uri: decode(d.uri),
           address: d.address,
+          transport: protocolOf(d.hop)?.toUpperCase() ?? null,
           healthy: d.state === 'up',
           state: d.state,
+          checks_missed: d.checksMissed,
           consecutive_failures: d.checksMissed,
           calls_failed: d.callsFailed,
           weight: d.weight,

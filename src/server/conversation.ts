@@ -145,8 +145,7 @@ export interface CallRow {
   readonly kind: 'proxy' | 'b2bua'
   readonly state: 'calling' | 'ringing' | 'answered'
   readonly fromUri: string
-  readonly toUri: string
-  readonly destination: string | null
+  readonly bParty: string | null
   readonly sinceSeconds: number
 }
 

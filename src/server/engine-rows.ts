@@ -29,8 +29,7 @@ function callRow(view: CallView, now: number): CallRow {
     kind: view.kind,
     state: view.state,
     fromUri: view.fromUri,
-    toUri: view.toUri,
-    destination: view.destination,
+    bParty: view.bParty,
     sinceSeconds: Math.max(0, (now - view.startedAt) / 1000),
   }
 }

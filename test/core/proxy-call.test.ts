@@ -126,6 +126,30 @@ describe('RFC 3261 §16: a call through the proxy', () => {
     assert.equal(l.lastTo('10.0.0.7', 'MESSAGE').uri, 'sip:bob@10.0.0.7:5070')
   })
 
+  it('names the party that the Request-URI last went to, and then the one that answered', () => {
+    const l = lab()
+    const party = () => l.calls.page(null, 1).views[0]?.bParty
+    l.state.auto = false
+    l.script.request.push(fork(['sip:bob@10.0.0.7:5070?Subject=x', 'sip:bob@10.0.0.8']))
+    l.receive(request('INVITE'), ALICE)
+    assert.equal(party(), null)
+    l.state.auto = true
+    l.run()
+    assert.equal(party(), 'sip:bob@10.0.0.8')
+    l.answer('10.0.0.7', 'INVITE', 180)
+    assert.equal(party(), 'sip:bob@10.0.0.8')
+  })
+
+  it('names the party that answered, whichever went out last', () => {
+    const l = lab()
+    l.script.request.push(
+      fork(['sip:bob@10.0.0.7:5070?Subject=x', 'sip:bob@10.0.0.8'], 'parallel', { recordRoute: true }),
+    )
+    l.receive(request('INVITE'), ALICE)
+    l.answer('10.0.0.7', 'INVITE', 200)
+    assert.equal(l.calls.page(null, 1).views[0]?.bParty, 'sip:bob@10.0.0.7:5070')
+  })
+
   it("makes the script's edits on the copy, the Request-URI included", () => {
     const l = lab()
     l.script.request.push(

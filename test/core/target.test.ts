@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Found, Hop, NextHops } from '../../src/base/next-hop.ts'
-import { type Located, locate } from '../../src/core/target.ts'
+import { type Located, locate, protocolOf } from '../../src/core/target.ts'
 
 /** What a text asks for, and what is made of the answer. */
 function at(text: string, found: Found = { ok: false, why: 'none' }): { located: Located; hop: Hop | null } {
@@ -64,4 +64,24 @@ describe('RFC 3263 §4 what a URI asks for', () => {
       assert.equal(hop, null)
     }
   })
+})
+
+describe('RFC 3263 §4.1 the transport that a URI says', () => {
+  const cases = [
+    ['sip:10.0.0.2', 'udp'],
+    ['sip:[2001:db8::1]', 'udp'],
+    ['10.0.0.2:5070', 'udp'],
+    ['sip:gw.example:5070', 'udp'],
+    ['sip:gw.example', null],
+    ['sip:gw.example;maddr=10.0.0.3', 'udp'],
+    ['sip:gw.example;transport=TCP', 'tcp'],
+    ['sips:gw.example', 'tls'],
+    ['sips:10.0.0.2', 'tls'],
+    ['sips:gw.example;transport=ws', 'wss'],
+    ['sip:gw.example;transport=sctp', null],
+    ['tel:+123', null],
+  ] as const
+  for (const [text, protocol] of cases) {
+    it(`${text}: ${protocol ?? 'none'}`, () => assert.equal(protocolOf(text), protocol))
+  }
 })

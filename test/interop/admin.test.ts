@@ -118,6 +118,18 @@ describe('the admin API of a running server', { concurrency: 4 }, () => {
     assert.equal(await siphon.metric('siphon_registrations_active'), 2)
   })
 
+  it('finds a user with a slash as encodeURIComponent writes it', async (t) => {
+    const siphon = await startSiphon()
+    t.after(() => siphon.stop('SIGKILL'))
+    await registered(t, siphon, 'a/b')
+    for (const aor of [encodeURIComponent('sip:a/b@Example.com'), 'a%252Fb@example.com']) {
+      const { status, body } = await siphon.admin(`/admin/registrations/${aor}`)
+      assert.deepEqual([status, (body as { aor: string }).aor], [200, 'sip:a/b@example.com'])
+    }
+    const gone = await siphon.admin('/admin/registrations/a%2Fb@example.com', { method: 'DELETE' })
+    assert.deepEqual(gone, { status: 200, body: { status: 'removed', aor: 'sip:a/b@example.com' } })
+  })
+
   it('answers every example of docs/admin-api.md in the form that the page shows', async (t) => {
     const lab = await recordsLab({
       script: `import { b2bua, proxy, registrar, security } from 'siphon'
@@ -134,7 +146,7 @@ proxy.onRequest(async (request) => {
   groups:
     - name: carriers
       probe: { enabled: false }
-      destinations: [{ name: gw1, uri: "sip:gw1.example.net", weight: 2, attrs: { region: eu } }]
+      destinations: [{ name: gw1, uri: "sip:gw1.example.net:5060", weight: 2, attrs: { region: eu } }]
 `,
     })
     t.after(() => lab.close())
@@ -192,7 +204,7 @@ proxy.onRequest(async (request) => {
     await until('no call', async () => (await calls()).length === 0)
   })
 
-  it('names as b_party whom the caller called, once that is on its way', async (t) => {
+  it('names as b_party where a call went, as long as it went anywhere', async (t) => {
     const lab = await recordsLab({
       script: `import { b2bua, proxy } from 'siphon'
 const sdp = 'v=0\\r\\no=- 1 1 IN IP4 127.0.0.1\\r\\ns=-\\r\\nc=IN IP4 127.0.0.1\\r\\nt=0 0\\r\\n'
@@ -214,14 +226,15 @@ proxy.onRequest(async (request) => {
     lab.answers(180)
     const dialled = lab.call('dial')
     await dialled.response(180, 180)
-    assert.deepEqual(await parties(), [['ringing', TESTER, null]])
+    const dialledTo = `sip:127.0.0.1:${lab.callee.port}`
+    assert.deepEqual(await parties(), [['ringing', TESTER, dialledTo]])
     const invite = lab.callee.received.find((m) => m.kind === 'request' && m.method === 'INVITE')
     assert.ok(invite?.kind === 'request')
     lab.callee.answer(invite, 200)
     await dialled.final()
     await lab.call('answer').final()
     const expected = [
-      ['answered', TESTER, 'sip:bob@example.com'],
+      ['answered', TESTER, dialledTo],
       ['answered', TESTER, null],
     ]
     assert.deepEqual(await parties(), expected)

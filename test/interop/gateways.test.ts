@@ -120,6 +120,7 @@ describe('gateways that are sipp', { skip: missing('sipp') }, () => {
     })
     assert.equal((await post('carriers/gw9/down')).status, 404)
     assert.equal((await post('nobody/gw1/down')).status, 404)
+    assert.equal((await post('carriers/gw1/sideways')).status, 400)
     const probes = 'siphon_gateway_probes_total{group="carriers",destination="gw1",outcome="answered"}'
     const before = await siphon.metric(probes)
     await until('three more probes', async () => (await siphon.metric(probes)) >= before + 3, 10_000)
@@ -127,7 +128,25 @@ describe('gateways that are sipp', { skip: missing('sipp') }, () => {
     await call(siphon, 10)
     assert.equal(await answered(siphon, 'gw1'), 0)
     const { body } = await siphon.admin('/admin/gateways')
-    const [group] = body as { destinations: { name: string; state: string; healthy: boolean }[] }[]
+    const [group] = body as {
+      up: number
+      total: number
+      destinations: {
+        name: string
+        state: string
+        healthy: boolean
+        transport: string
+        checks_missed: number
+      }[]
+    }[]
+    assert.deepEqual([group?.up, group?.total], [1, 2])
+    assert.deepEqual(
+      group?.destinations.map(({ transport, checks_missed: missed }) => [transport, missed]),
+      [
+        ['UDP', 0],
+        ['UDP', 0],
+      ],
+    )
     assert.deepEqual(
       group?.destinations.map(({ name, state, healthy }) => [name, state, healthy]),
       [

@@ -100,7 +100,7 @@ describe('bans', () => {
     assert.equal((await siphon.admin('/admin/bans/127.0.0.3', { method: 'DELETE' })).status, 404)
     assert.deepEqual(await siphon.admin('/admin/bans/127.0.0.2', { method: 'DELETE' }), {
       status: 200,
-      body: { status: 'lifted', ip: '127.0.0.2' },
+      body: { status: 'unbanned', ip: '127.0.0.2' },
     })
     assert.equal(await bad.ask(OPTIONS(), siphon.sip), 200)
     assert.equal(await siphon.metric('siphon_banned_ips'), 0)

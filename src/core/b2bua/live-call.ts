@@ -184,12 +184,15 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
     this.#w.legs.add(leg, this.call.callId, this.call.ruri)
     if (leg.callId !== this.call.callId) this.call.legs = [...this.call.legs, leg.callId]
     if (leg instanceof UacLeg && leg.calling) {
+      // Of a transfer that is refused nobody is put through.
+      if (!this.call.answered) this.call.bParty = leg.target.uri
       this.#w.contacts.begin(leg)
       this.#legs.begin(leg)
     }
   }
 
   onLegDecided(leg: UacLeg, by: RefusedBy | null, status: number): void {
+    if (by === null) this.call.bParty = leg.target.uri
     this.#legs.decided(leg, by, status)
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
+import { acceptsGzip } from '../metrics/negotiate.ts'
 import { sendProblem } from './problem.ts'
 
 /** One rendering of all metrics. */
@@ -54,7 +55,8 @@ export function createMetricsEndpoint(
     async answer(req, res) {
       try {
         const rendered = await render(req.headers.accept)
-        const zip = rendered.plain.length >= GZIP_FROM_BYTES && acceptsGzip(req.headers['accept-encoding'])
+        const zip =
+          rendered.plain.length >= GZIP_FROM_BYTES && acceptsGzip(req.headers['accept-encoding'] ?? '')
         const body = zip ? await (rendered.zipped ??= compress(rendered.plain, { level: 1 })) : rendered.plain
         res.writeHead(200, {
           'content-type': rendered.contentType,
@@ -71,20 +73,4 @@ export function createMetricsEndpoint(
       }
     },
   }
-}
-
-/** RFC 9110 §12.5.3, as far as it concerns gzip: named, or `*`, and not with q=0. */
-function acceptsGzip(field: string | string[] | undefined): boolean {
-  const text = Array.isArray(field) ? field.join(',') : (field ?? '')
-  let wildcard = false
-  for (const part of text.split(',')) {
-    const [coding = '', ...params] = part
-      .trim()
-      .toLowerCase()
-      .split(/\s*;\s*/)
-    const refused = params.some((p) => /^q=0(?:\.0*)?$/.test(p))
-    if (coding === 'gzip' || coding === 'x-gzip') return !refused
-    if (coding === '*') wildcard = !refused
-  }
-  return wildcard
 }

@@ -39,7 +39,7 @@ export interface AdminPort {
 export interface PageRequest {
   /** From 1. */
   readonly limit: number
-  /** The `next` of the page before. One the server does not know: the first page. */
+  /** The `next` of the page before: a number, of registrations two with a dot between. Null: the first page. */
   readonly cursor: string | null
 }
 
@@ -89,6 +89,9 @@ export interface BannedSource {
 export interface GatewayGroup {
   readonly name: string
   readonly algorithm: string
+  /** How many of `total` destinations may be chosen now. */
+  readonly up: number
+  readonly total: number
   readonly failure_threshold: number
   readonly destinations: readonly GatewayDestination[]
 }
@@ -98,10 +101,14 @@ export interface GatewayDestination {
   readonly uri: string
   /** `host:port` it is reached at, where that was given besides the URI. */
   readonly address: string | null
+  /** `UDP`, `TCP` …; null where DNS decides it. */
+  readonly transport: string | null
   /** Whether it may be chosen now. */
   readonly healthy: boolean
   readonly state: 'up' | 'manual_down' | 'held' | 'probes_failed' | 'circuit_open'
   /** Probes missed in a row. */
+  readonly checks_missed: number
+  /** The same, under the name it had first. */
   readonly consecutive_failures: number
   /** Calls failed in a row. */
   readonly calls_failed: number
@@ -117,7 +124,7 @@ export interface LiveCall {
   readonly state: 'calling' | 'ringing' | 'answered'
   /** From URI. */
   readonly a_party: string
-  /** To URI, as the caller wrote it; null until the call is on its way to somebody. */
+  /** Request-URI that it last went to, or that answered; null while it went nowhere. */
   readonly b_party: string | null
   readonly since_seconds: number
 }

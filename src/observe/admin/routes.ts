@@ -1,11 +1,13 @@
 // oxlint-disable oxc/no-async-endpoint-handlers -- the rule is about Express; fastify catches what a handler rejects with
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { STATUS_CODES } from 'node:http'
+import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { MetricsEndpoint } from './metrics-endpoint.ts'
 import { readPage, streamList } from './paging.ts'
 import type { AdminPort, Page, PageRequest } from './port.ts'
-import { ProblemError } from './problem.ts'
+import { PROBLEM_TYPE, ProblemError } from './problem.ts'
 import * as schemas from './schemas.ts'
 
 export interface RouteContext {
@@ -15,7 +17,7 @@ export interface RouteContext {
   readonly protectReads: boolean
 }
 
-type PageQuery = z.output<typeof schemas.page>
+type PageQuery = z.output<typeof schemas.registrationsPage>
 
 /** An engine that has not ticked for this long is stuck: liveness fails, and the orchestrator restarts the node. */
 const STUCK_MS = 10_000
@@ -27,16 +29,19 @@ export function addRoutes(
   { port, metrics, tokenSet, protectReads }: RouteContext,
 ): void {
   const api = app.withTypeProvider<ZodTypeProvider>()
-  const problem = schemas.problem
   const writes = tokenSet ? { security: [{ token: [] }] } : {}
   const reads = tokenSet && protectReads ? writes : {}
+  // What the guard refuses: without the token, or where there is none, what web pages send.
+  const anywhere = tokenSet ? [] : [403]
+  const refusedReads = tokenSet && protectReads ? [401] : anywhere
+  const refusedWrites = tokenSet ? [401] : anywhere
 
   app.get(
     '/admin/health',
     {
       schema: {
         summary: 'Liveness: stays 200 through a drain',
-        response: { 200: schemas.health, 503: schemas.health },
+        response: { 200: schemas.health, 503: schemas.health, ...problems(...anywhere) },
       },
     },
     (_req, reply) => {
@@ -51,7 +56,7 @@ export function addRoutes(
     {
       schema: {
         summary: 'Readiness: 503 while starting and from SIGTERM on',
-        response: { 200: schemas.ready, 503: schemas.ready },
+        response: { 200: schemas.ready, 503: schemas.ready, ...problems(...anywhere) },
       },
     },
     (_req, reply) => {
@@ -61,7 +66,13 @@ export function addRoutes(
   )
   api.get(
     '/admin/stats',
-    { schema: { summary: 'Levels and totals', ...reads, response: { 200: schemas.stats, 503: problem } } },
+    {
+      schema: {
+        summary: 'Levels and totals',
+        ...reads,
+        response: { 200: schemas.stats, ...problems(...refusedReads, 503) },
+      },
+    },
     async () => {
       const uptime_seconds = Math.floor(port.health().uptimeSeconds)
       return { ...(await inTime(port.stats())), uptime_seconds }
@@ -73,8 +84,8 @@ export function addRoutes(
       schema: {
         summary: 'Contacts; with limit, a page of them, and the next one in X-Next-Cursor and Link',
         ...reads,
-        querystring: schemas.page,
-        response: { 200: z.array(schemas.contact), 400: problem, 503: problem },
+        querystring: schemas.registrationsPage,
+        response: { 200: z.array(schemas.contact), ...problems(...refusedReads, 400, 503) },
       },
     },
     (req, reply) =>
@@ -87,7 +98,7 @@ export function addRoutes(
         summary: 'The contacts of one address-of-record',
         ...reads,
         params: schemas.aorParameter,
-        response: { 200: schemas.registration, 404: problem, 503: problem },
+        response: { 200: schemas.registration, ...problems(...refusedReads, 400, 404, 503) },
       },
     },
     async (req) => {
@@ -103,7 +114,7 @@ export function addRoutes(
         summary: 'Remove the contacts of one address-of-record; the phone is not told',
         ...writes,
         params: schemas.aorParameter,
-        response: { 200: schemas.removed, 401: problem, 404: problem, 503: problem },
+        response: { 200: schemas.removed, ...problems(...refusedWrites, 400, 404, 503) },
       },
     },
     async (req) => {
@@ -118,8 +129,8 @@ export function addRoutes(
       schema: {
         summary: 'Live calls; pages as of registrations',
         ...reads,
-        querystring: schemas.page,
-        response: { 200: z.array(schemas.call), 400: problem, 503: problem },
+        querystring: schemas.callsPage,
+        response: { 200: z.array(schemas.call), ...problems(...refusedReads, 400, 503) },
       },
     },
     (req, reply) => sendList(reply, '/admin/calls', req.query as PageQuery, (page) => port.calls(page)),
@@ -131,7 +142,7 @@ export function addRoutes(
         summary: 'Hang a call up (calls that SIPhon is a party of)',
         ...writes,
         params: schemas.idParameter,
-        response: { 200: schemas.hungUp, 401: problem, 404: problem, 409: problem, 503: problem },
+        response: { 200: schemas.hungUp, ...problems(...refusedWrites, 400, 404, 409, 503) },
       },
     },
     async (req) => {
@@ -152,8 +163,8 @@ export function addRoutes(
       schema: {
         summary: 'Banned sources; pages as of registrations',
         ...reads,
-        querystring: schemas.page,
-        response: { 200: z.array(schemas.ban), 400: problem, 503: problem },
+        querystring: schemas.bansPage,
+        response: { 200: z.array(schemas.ban), ...problems(...refusedReads, 400, 503) },
       },
     },
     (req, reply) => sendList(reply, '/admin/bans', req.query as PageQuery, (page) => port.bans(page)),
@@ -165,13 +176,13 @@ export function addRoutes(
         summary: 'Lift a ban, whatever it is for',
         ...writes,
         params: schemas.ipParameter,
-        response: { 200: schemas.lifted, 401: problem, 404: problem, 503: problem },
+        response: { 200: schemas.unbanned, ...problems(...refusedWrites, 400, 404, 503) },
       },
     },
     async (req) => {
       const ip = await inTime(port.liftBan(req.params.ip))
       if (ip === null) throw new ProblemError(404, 'This source is not banned.')
-      return { status: 'lifted' as const, ip }
+      return { status: 'unbanned' as const, ip }
     },
   )
   app.get(
@@ -180,7 +191,7 @@ export function addRoutes(
       schema: {
         summary: 'Groups of gateways and the health of their destinations',
         ...reads,
-        response: { 200: z.array(schemas.gatewayGroup), 503: problem },
+        response: { 200: z.array(schemas.gatewayGroup), ...problems(...refusedReads, 503) },
       },
     },
     async (_req, reply) => reply.send(await inTime(port.gateways())),
@@ -192,7 +203,7 @@ export function addRoutes(
         summary: 'Take a destination out until it is put back, whatever probes say; or put it back',
         ...writes,
         params: schemas.gatewayParameter,
-        response: { 200: schemas.marked, 401: problem, 404: problem, 503: problem },
+        response: { 200: schemas.marked, ...problems(...refusedWrites, 400, 404, 503) },
       },
     },
     async (req) => {
@@ -214,6 +225,14 @@ export function addRoutes(
   })
 }
 
+/** These statuses are answered with a problem. */
+function problems(...statuses: readonly number[]) {
+  const content = { [PROBLEM_TYPE]: { schema: schemas.problem } }
+  return Object.fromEntries(
+    statuses.map((status) => [status, { description: STATUS_CODES[status], content }]),
+  )
+}
+
 async function sendList<T>(
   reply: FastifyReply,
   path: string,
@@ -224,8 +243,10 @@ async function sendList<T>(
   const cursor = query.cursor ?? null
   const readInTime = (page: PageRequest): Promise<Page<T>> => inTime(read(page))
   if (query.limit === undefined) {
-    if (reply.request.method === 'HEAD') return reply.send('')
-    return reply.send(await streamList(readInTime, cursor))
+    if (reply.request.method !== 'HEAD') return reply.send(await streamList(readInTime, cursor))
+    // The length of GET is not known before its end, so HEAD names none. Whether GET would be an error one entry tells.
+    await readInTime({ limit: 1, cursor })
+    return reply.send(Readable.from([]))
   }
   const page = await readPage(readInTime, { limit: query.limit, cursor })
   if (page.next !== null) {

@@ -1,3 +1,4 @@
+import { isIP, isIPv6 } from 'node:net'
 import { z } from 'zod'
 
 /** Bodies of the admin API. They check what is sent, and are what the OpenAPI document is made of. */
@@ -47,11 +48,13 @@ export const ban = z.object({
   drops: z.int().min(0).meta({ description: 'Messages and connections refused since.' }),
 })
 
-export const lifted = z.object({ status: z.literal('lifted'), ip: z.string() })
+export const unbanned = z.object({ status: z.literal('unbanned'), ip: z.string() })
 
 export const gatewayGroup = z.object({
   name: z.string(),
   algorithm: z.string(),
+  up: z.int().min(0).meta({ description: 'Destinations that may be chosen now.' }),
+  total: z.int().min(0),
   failure_threshold: z.int().meta({ description: 'Probes missed in a row that mark a destination down.' }),
   destinations: z
     .array(
@@ -62,9 +65,14 @@ export const gatewayGroup = z.object({
           .string()
           .nullable()
           .meta({ description: 'Where it is reached, when not where uri leads.' }),
+        transport: z
+          .string()
+          .nullable()
+          .meta({ description: 'UDP, TCP, TLS, WS or WSS; null where DNS decides it (RFC 3263 §4.1).' }),
         healthy: z.boolean().meta({ description: 'May be chosen now.' }),
         state: z.enum(['up', 'manual_down', 'held', 'probes_failed', 'circuit_open']),
-        consecutive_failures: z.int().min(0).meta({ description: 'Probes missed in a row.' }),
+        checks_missed: z.int().min(0).meta({ description: 'Probes missed in a row.' }),
+        consecutive_failures: z.int().min(0).meta({ description: 'The same as checks_missed.' }),
         calls_failed: z.int().min(0).meta({ description: 'Calls failed in a row.' }),
         weight: z.int(),
         priority: z.int(),
@@ -84,17 +92,25 @@ export const problem = z
   .object({ type: z.string(), title: z.string(), status: z.int(), detail: z.string() })
   .meta({ description: 'RFC 9457.' })
 
-/** Without `limit`, the list is sent whole. */
-export const page = z.strictObject({
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(10_000)
-    .optional()
-    .meta({ description: 'Most entries of this page.' }),
-  cursor: z.string().min(1).max(512).optional().meta({ description: 'X-Next-Cursor of the page before.' }),
-})
+/** A query of a list. Without `limit`, the list is sent whole. @param cursor what its cursors look like */
+function page(cursor: RegExp) {
+  return z.strictObject({
+    limit: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(10_000)
+      .optional()
+      .meta({ description: 'Most entries of this page.' }),
+    cursor: z.string().regex(cursor).optional().meta({ description: 'X-Next-Cursor of the page before.' }),
+  })
+}
+
+export const registrationsPage = page(/^\d{1,15}\.\d{1,15}$/)
+
+export const callsPage = page(/^\d{1,15}$/)
+
+export const bansPage = page(/^\d{1,15}$/)
 
 export const aorParameter = z.object({
   aor: z
@@ -105,13 +121,16 @@ export const aorParameter = z.object({
 })
 
 export const ipParameter = z.object({
-  ip: z.string().min(2).max(64).meta({ description: 'IP address; of an IPv6 address, its /64 is meant.' }),
+  ip: z
+    .string()
+    .refine((ip) => isIP(ip) !== 0 || isIPv6(ip.replace(/\/64$/, '')), 'must be an IP address')
+    .meta({ description: 'IP address; of an IPv6 address, its /64 is meant.' }),
 })
 
 export const gatewayParameter = z.object({
   group: z.string().min(1).max(64),
   destination: z.string().min(1).max(1024).meta({ description: 'Its name, or its URI percent-encoded.' }),
-  to: z.enum(['up', 'down']),
+  to: z.enum(['up', 'down'], { error: "action must be 'up' or 'down'" }),
 })
 
 export const idParameter = z.object({ id: z.string().min(1).max(512) })

@@ -29,17 +29,35 @@ export function negotiate(accept: string | undefined): Format {
       specificity[format] = specific
     }
   }
-  return specificity.openmetrics > 0 && wanted.openmetrics > 0 && wanted.openmetrics >= wanted.text
+  return specificity.openmetrics === NAMED && wanted.openmetrics > 0 && wanted.openmetrics >= wanted.text
     ? 'openmetrics'
     : 'text'
 }
 
-/** How exactly a media range names the format: 2 type and subtype, 1 type, 0 anything, -1 not at all. */
+/** How exactly a media range says which format: by type and subtype. */
+const NAMED = 2
+
+/** How exactly a media range names the format: `NAMED`, 1 type, 0 anything, -1 not at all. */
 function matches(type: string, version: string | undefined, format: Format): number {
   if (type === '*/*') return 0
   const [own = ''] = CONTENT_TYPES[format].split(';')
-  if (type === own) return version === undefined || version === VERSIONS[format] ? 2 : -1
+  if (type === own) return version === undefined || version === VERSIONS[format] ? NAMED : -1
   return type === `${own.split('/')[0]}/*` ? 1 : -1
+}
+
+/**
+ * Whether an Accept-Encoding header wants gzip at least as much as no coding (RFC 9110 §12.5.3). What it does not name is
+ * worth what `*` is.
+ */
+export function acceptsGzip(field: string): boolean {
+  const wanted = new Map<string, number>()
+  for (const part of field.split(',')) {
+    const [coding = '', ...params] = part.split(';').map((text) => text.trim().toLowerCase())
+    wanted.set(coding, quality(params.find((p) => p.startsWith('q='))?.slice(2)))
+  }
+  const others = wanted.get('*') ?? 0
+  const gzip = wanted.get('gzip') ?? wanted.get('x-gzip') ?? others
+  return gzip > 0 && gzip >= (wanted.get('identity') ?? others)
 }
 
 function quality(text: string | undefined): number {

@@ -25,7 +25,7 @@ const calls: LiveCall[] = [
     kind: 'proxy',
     state: 'answered',
     a_party: 'sip:alice@example.com',
-    b_party: 'sip:bob@example.com',
+    b_party: 'sip:bob@10.0.0.6:5060',
     since_seconds: 7,
   },
   {
@@ -34,7 +34,7 @@ const calls: LiveCall[] = [
     kind: 'b2bua',
     state: 'ringing',
     a_party: 'sip:carol@example.com',
-    b_party: null,
+    b_party: 'sip:dave@10.0.0.7:5060',
     since_seconds: 2,
   },
 ]
@@ -57,14 +57,18 @@ export class FakePort implements AdminPort {
     {
       name: 'carriers',
       algorithm: 'weighted',
+      up: 1,
+      total: 1,
       failure_threshold: 3,
       destinations: [
         {
           name: 'gw1',
-          uri: 'sip:gw1.example.net',
+          uri: 'sip:gw1.example.net:5060',
           address: null,
+          transport: 'UDP',
           healthy: true,
           state: 'up',
+          checks_missed: 0,
           consecutive_failures: 0,
           calls_failed: 0,
           weight: 2,
@@ -98,7 +102,11 @@ export class FakePort implements AdminPort {
   }
   registrations(page: PageRequest) {
     this.asked.push(page)
-    return Promise.resolve(slice(this.contacts, page))
+    const { items, next } = slice(this.contacts, {
+      ...page,
+      cursor: page.cursor?.replace(/\..*/, '') ?? null,
+    })
+    return Promise.resolve({ items, next: next === null ? null : `${next}.0` })
   }
   registration(aor: string) {
     const found = this.contacts.filter((c) => c.aor === canonical(aor))
@@ -149,7 +157,7 @@ function slice<T>(all: readonly T[], { limit, cursor }: PageRequest): Page<T> {
 
 function canonical(aor: string): string {
   const [user = '', host = ''] = aor.replace(/^sip:/i, '').split('@')
-  return `sip:${user}@${host.toLowerCase()}`
+  return `sip:${decodeURIComponent(user)}@${host.toLowerCase()}`
 }
 
 /** A listening admin server on a free port. */

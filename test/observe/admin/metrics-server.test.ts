@@ -37,6 +37,16 @@ describe('the metrics listener', async () => {
     ['*', true],
     ['identity', false],
     ['gzip;q=0, *', false],
+    ['gzip;q=0.0', false],
+    ['gzip;q=nonsense', false],
+    ['identity;q=1, gzip;q=0.1', false],
+    ['gzip;q=0.1, identity', false],
+    ['*;q=0.5, identity', false],
+    ['gzip, identity', true],
+    ['gzip;q=0.2, identity;q=0.1', true],
+    ['gzip;q=0.2, *;q=0.5', false],
+    ['x-gzip', true],
+    ['', false],
   ] as const) {
     it(`${zipped ? 'compresses' : 'does not compress'} for Accept-Encoding: ${field}`, async () => {
       const answer = await fetch(`${base}/metrics`, { headers: { 'accept-encoding': field } })

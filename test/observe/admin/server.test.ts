@@ -52,6 +52,49 @@ describe('docs/admin-api.md', async () => {
   })
 })
 
+interface Operation {
+  readonly responses: Readonly<Record<string, { readonly content: Readonly<Record<string, object>> }>>
+}
+
+describe('the OpenAPI document', async () => {
+  const open = await lab()
+  const closed = await lab({ token: 's3cret', protectReads: true })
+  after(() => Promise.all([open.server.close(), closed.server.close()]))
+  const operations = async (base: string): Promise<Map<string, Operation['responses']>> => {
+    const headers = { authorization: 'Bearer s3cret' }
+    const document = (await (await fetch(`${base}/admin/openapi.json`, { headers })).json()) as {
+      paths: Record<string, Record<string, Operation>>
+    }
+    const all = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, { responses }]) => [`${method} ${path}`, responses] as const),
+    )
+    return new Map(all)
+  }
+  it('gives every error as what it is sent as', async () => {
+    for (const [name, responses] of await operations(open.base)) {
+      for (const [status, { content }] of Object.entries(responses)) {
+        const stuck = status === '503' && /health|ready/.test(name)
+        const type = status === '200' || stuck ? 'application/json' : 'application/problem+json'
+        assert.deepEqual(Object.keys(content), [type], `${status} of ${name}`)
+      }
+    }
+  })
+  it('declares 400 wherever there is a parameter, 401 wherever the token is asked for, 403 where there is none', async () => {
+    for (const { base, token } of [
+      { base: open.base, token: false },
+      { base: closed.base, token: true },
+    ]) {
+      for (const [name, responses] of await operations(base)) {
+        const parameter = name.includes('{') || /get \/admin\/(?:registrations|calls|bans)$/.test(name)
+        assert.equal('400' in responses, parameter, name)
+        const probe = /health|ready/.test(name)
+        assert.equal('401' in responses, token && !probe, name)
+        assert.equal('403' in responses, !token, name)
+      }
+    }
+  })
+})
+
 describe('health and ready', async () => {
   const { base, port, server } = await lab({ token: 't', protectReads: true })
   after(() => server.close())
@@ -121,7 +164,7 @@ describe('token', async () => {
 })
 
 describe('paths and methods', async () => {
-  const { address, server } = await lab()
+  const { address, port, server } = await lab()
   after(() => server.close())
   const cases: readonly [request: string, status: number][] = [
     [get('/admin/nope'), 404],
@@ -134,7 +177,20 @@ describe('paths and methods', async () => {
     [get('/admin//health'), 400],
     [get('/admin/../admin/health'), 400],
     [get('/admin/%2e%2e/health'), 400],
-    [get('/admin/registrations/a%2fb'), 400],
+    [get('/admin/registrations/a%2fb@example.com'), 404],
+    [get('/admin/registrations/..%2fhealth'), 400],
+    [get('/admin/registrations/a%2f%2e%2e%2fcalls'), 400],
+    [get('/admin/registrations/a%2F%2Fb'), 400],
+    [get('/admin/registrations/%2Fa'), 400],
+    [get('/admin/registrations/a%2F'), 404],
+    [get('/admin/registrations/a/b'), 404],
+    [get('/admin/registrations%2Fa'), 400],
+    [get('/admin%2Fhealth'), 400],
+    [get('/admin/health%2F'), 400],
+    [get('/admin/calls/a%2fb', 'DELETE'), 400],
+    [get('/admin/bans/192.0.2.1%2F64', 'DELETE'), 400],
+    [get('/admin/bans/2001:db8:0:1::%2F64', 'DELETE'), 404],
+    [get('/admin/gateways/carriers/sip%3Aa%2Fb%40gw.example/up', 'POST', 'Content-Length: 0\r\n'), 404],
     [get('/admin/registrations/a%5Cb'), 400],
     [get('/admin/registrations/a%00'), 400],
     [get('/admin/registrations/%zz'), 400],
@@ -147,6 +203,17 @@ describe('paths and methods', async () => {
     [get('/admin/registrations?limit=0'), 400],
     [get('/admin/registrations?limit=x'), 400],
     [get('/admin/registrations?lim=1'), 400],
+    [get('/admin/registrations?cursor=zzz'), 400],
+    [get('/admin/registrations?cursor=7'), 400],
+    [get('/admin/registrations?cursor=7.1'), 200],
+    [get('/admin/registrations?limit=1&cursor=zzz'), 400],
+    [get('/admin/registrations?cursor='), 400],
+    [get('/admin/registrations?cursor=zzz', 'HEAD'), 400],
+    [get('/admin/calls?cursor=zzz'), 400],
+    [get('/admin/calls?cursor=1.1'), 400],
+    [get('/admin/calls?cursor=1'), 200],
+    [get('/admin/bans?cursor=-1'), 400],
+    [get('/admin/bans?cursor=1'), 200],
     [get('/admin/registrations/__proto__'), 404],
     [
       get('/admin/registrations/bob@x', 'DELETE', 'Content-Type: application/json\r\nContent-Length: 2\r\n') +
@@ -174,6 +241,39 @@ describe('paths and methods', async () => {
       // Node itself answers a request without Host, in no format of ours.
       if (status >= 400 && request.includes('Host'))
         assert.match(answer, /content-type: application\/problem\+json/i)
+    })
+  }
+  for (const ip of [
+    'zz',
+    'example.com',
+    '192.0.2',
+    '192.0.2.66:5060',
+    '[2001:db8::1]',
+    '192.0.2.66%20',
+    '1',
+  ]) {
+    it(`has no ban of ${ip}, which is no address`, async () => {
+      const answer = await raw(address.port, get(`/admin/bans/${ip}`, 'DELETE'))
+      assert.equal(statusOf(answer), 400)
+      assert.match(answer, /"detail":"[^"]*IP address/)
+    })
+  }
+  for (const ip of ['192.0.2.1', '2001:db8::1']) {
+    it(`knows ${ip} for an address`, async () =>
+      assert.equal(statusOf(await raw(address.port, get(`/admin/bans/${ip}`, 'DELETE'))), 404))
+  }
+  it('says what a gateway can be marked', async () => {
+    const answer = await raw(
+      address.port,
+      get('/admin/gateways/carriers/gw1/sideways', 'POST', 'Content-Length: 0\r\n'),
+    )
+    assert.equal(statusOf(answer), 400)
+    assert.match(answer, /action must be 'up' or 'down'/)
+  })
+  for (const path of ['a%2Fb%40example.com', 'sip%3Aa%2fb@Example.com', 'a%252Fb@example.com']) {
+    it(`finds an address-of-record with a slash as ${path}`, async () => {
+      port.contacts = [{ ...alice, aor: 'sip:a/b@example.com' }]
+      assert.equal(statusOf(await raw(address.port, get(`/admin/registrations/${path}`))), 200)
     })
   }
   it('names the methods that a path has', async () => {
@@ -209,6 +309,33 @@ describe('lists', async () => {
     }
     assert.deepEqual(seen, many)
     assert.ok(port.asked.every((p) => p.limit <= 100))
+  })
+  it('answer HEAD with the fields of GET, and no length where GET says none', async () => {
+    port.contacts = many
+    for (const path of [
+      '/admin/registrations',
+      '/admin/calls',
+      '/admin/bans',
+      '/admin/calls?limit=1',
+      '/admin/stats',
+    ]) {
+      const read = await fetch(base + path)
+      const head = await fetch(base + path, { method: 'HEAD' })
+      for (const name of ['content-type', 'content-length', 'x-next-cursor', 'link', 'cache-control']) {
+        assert.equal(head.headers.get(name), read.headers.get(name), `${name} of ${path}`)
+      }
+      assert.equal(await head.text(), '')
+      await read.body?.cancel()
+    }
+  })
+  it('are not read for HEAD beyond whether they can be', async () => {
+    port.contacts = many
+    port.asked.length = 0
+    assert.equal((await fetch(`${base}/admin/registrations`, { method: 'HEAD' })).status, 200)
+    assert.equal(port.asked.length, 1)
+    port.registrations = () => Promise.reject(new Error('gone'))
+    assert.equal((await fetch(`${base}/admin/registrations`, { method: 'HEAD' })).status, 500)
+    delete (port as Partial<typeof port>).registrations
   })
   it('ask for no more while the reader does not read', async () => {
     port.contacts = Array.from({ length: 100_000 }, (_, i) => ({ ...alice, aor: `sip:u${i}@example.com` }))

@@ -17,6 +17,8 @@ const CASES: [accept: string | undefined, format: string, why: string][] = [
   ['application/openmetrics-text;q=0.3,text/plain;q=0.7', 'text', 'text preferred'],
   ['application/openmetrics-text;q=0.7,text/plain;q=0.3', 'openmetrics', 'OpenMetrics preferred'],
   ['application/openmetrics-text,text/plain', 'openmetrics', 'asked for by name'],
+  ['application/*', 'text', 'not named'],
+  ['application/*,text/plain;q=0.1', 'text', 'not named, though its type is wanted more than text'],
   ['application/openmetrics-text;q=nonsense', 'text', 'a q that is none'],
   [
     'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1',

@@ -42,6 +42,32 @@ describe('carriers in sequence', () => {
     assert.equal(room.alice.got().at(-1), '486 INVITE')
     room.assertEmpty()
   })
+
+  it('each in turn is the party that the list of calls names, and then the one that answers', () => {
+    const script = { invite: dial(['bob', 'carol'], { strategy: 'sequential', rerouteOn: [503] }) }
+    const room = b2buaLab({ latencyMs: 10, script })
+    const { alice, bob, carol, clock } = room
+    const party = () => room.calls.page(null, 1).views[0]?.bParty
+    alice.call('sip:desk@example.com')
+    clock.advance(25)
+    assert.equal(party(), 'sip:bob@192.0.2.2:5060')
+    bob.calls[0]?.answer(503)
+    clock.advance(30)
+    assert.equal(party(), 'sip:carol@192.0.2.3:5060')
+    carol.calls[0]?.answer(200, { sdp: sdp('carol') })
+    clock.advance(30)
+    assert.equal(party(), 'sip:carol@192.0.2.3:5060')
+  })
+
+  it('dialled at once: the one that answers is the party that the list of calls names', () => {
+    const room = b2buaLab({ latencyMs: 10, script: { invite: dial(['bob', 'carol']) } })
+    const { alice, bob, clock } = room
+    alice.call('sip:desk@example.com')
+    clock.advance(25)
+    bob.calls[0]?.answer(200, { sdp: sdp('bob') })
+    clock.advance(30)
+    assert.equal(room.calls.page(null, 1).views[0]?.bParty, 'sip:bob@192.0.2.2:5060')
+  })
 })
 
 describe("a carrier's challenge", () => {
@@ -353,6 +379,7 @@ describe('what the script says', () => {
     clock.advance(30)
     const [live] = room.calls.page(null, 10).views
     assert.equal(live?.kind, 'b2bua')
+    assert.equal(live?.bParty, null)
     assert.equal(b2bua.terminate(live?.id ?? ''), true)
     clock.advance(30)
     a.answer(200, {}, alice.lastRequest('BYE'))

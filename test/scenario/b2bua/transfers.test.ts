@@ -42,14 +42,17 @@ describe('transfers', () => {
   it('blind: the callee is put through, the transferor hears of it and is hung up', () => {
     const room = talking()
     const { alice, bob, carol, clock, a, b, records } = room
+    const party = () => room.calls.page(null, 1).views[0]?.bParty
     a.within('REFER', { headers: { 'Refer-To': '<sip:carol@192.0.2.3:5060>' } })
     clock.advance(40)
+    assert.equal(party(), 'sip:bob@192.0.2.2:5060')
     assert.ok(alice.got().includes('202 REFER'))
     const invite = carol.lastRequest('INVITE')
     assert.equal(invite.body, '')
     carol.calls[0]?.answer(180)
     carol.calls[0]?.answer(200, { sdp: own('carol') })
     clock.advance(30)
+    assert.equal(party(), 'sip:carol@192.0.2.3:5060')
     // RFC 3264 §8: in the name of alice, whom bob has talked to.
     assert.equal(bob.lastRequest('INVITE').body, as('alice', 2, 'carol'))
     b.answer(200, { sdp: own('bob', 'bob again') }, bob.lastRequest('INVITE'))
