@@ -6,6 +6,8 @@ export interface Drainable {
   refuseCalls(retryAfterSecs: number): Promise<void>
   /** Calls and followed dialogs that live, and transactions that still await something. */
   busy(): Promise<number>
+  /** Whether there are transactions that have been answered and only absorb repetitions. */
+  lingers(): Promise<boolean>
   /** The time is up: hangs up the calls we are a party of. How many there were. */
   endCalls(): Promise<number>
 }
@@ -19,6 +21,11 @@ export interface DrainOptions {
 }
 
 const POLL_MS = 100
+/**
+ * How long peers may ask again for an answer that was lost on its way, ms: the second repetition of a request over UDP comes
+ * 1.5 s after it (RFC 3261 §17.1.2.2). Transactions linger for 32 s; nobody would wait for that.
+ */
+const REPETITIONS_MS = 2_000
 /** How long the BYEs of calls that are hung up at the deadline may take to be answered. */
 const FAREWELL_MS = 1_000
 /** What a refused caller is told: this node does not come back, but the next in line will do. */
@@ -34,9 +41,14 @@ export async function drain(server: Drainable, options: DrainOptions): Promise<n
   if (lameDuckMs > 0) await pause(lameDuckMs)
   await server.refuseCalls(RETRY_AFTER_SECS)
   const deadline = clock.now() + drainMs
-  for (;;) {
+  for (let lingered = false; ;) {
     const left = await server.busy()
-    if (left === 0) return 0
+    if (left === 0) {
+      if (lingered || !(await server.lingers())) return 0
+      lingered = true
+      await pause(Math.max(0, Math.min(REPETITIONS_MS, deadline - clock.now())))
+      continue
+    }
     if (clock.now() >= deadline) break
     await pause(Math.min(POLL_MS, deadline - clock.now()))
   }

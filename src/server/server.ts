@@ -18,7 +18,7 @@ import type { LogLine } from '../spine/facts.ts'
 import { RegistrationStore } from '../store/registration-store.ts'
 import { adminPort } from './admin-port.ts'
 import { CertificateKeeper, readTls } from './certificates.ts'
-import type { FromEngine } from './conversation.ts'
+import type { EngineLevels, FromEngine } from './conversation.ts'
 import { drain } from './drain.ts'
 import type { EngineLink } from './engine-link.ts'
 import { EngineWorker } from './engine-worker.ts'
@@ -180,6 +180,7 @@ export class Server {
         refuseCalls: async (retryAfterSecs) => void (await link.ask('refuseCalls', { retryAfterSecs })),
         endCalls: () => link.ask('endCalls', null),
         busy: () => (waitFor === 'calls' ? callsOf(link) : link.ask('busy', null)),
+        lingers: async () => waitFor === 'transactions' && lingering(await link.ask('levels', null)),
       },
       { clock: systemClock, lameDuckMs: lame_duck_secs * 1000, drainMs: drain_secs * 1000 },
     )
@@ -369,6 +370,10 @@ export class Server {
     const { what, where } = loaded.fault
     throw new StartError(`${where ?? script.path}: ${what}`, loaded.fault)
   }
+}
+
+function lingering({ transactions }: EngineLevels): boolean {
+  return Object.values(transactions).some((count) => count > 0)
 }
 
 async function callsOf(link: EngineLink): Promise<number> {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { drain, type Drainable } from '../../src/server/drain.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
-function lab(busyUntil: number): { clock: FakeClock; log: string[]; server: Drainable } {
+function lab(busyUntil: number, lingersUntil = 0): { clock: FakeClock; log: string[]; server: Drainable } {
   const clock = new FakeClock()
   const log: string[] = []
   return {
@@ -13,6 +13,7 @@ function lab(busyUntil: number): { clock: FakeClock; log: string[]; server: Drai
       refuseCalls: async (secs) => void log.push(`${clock.now()} refuse, retry after ${secs}`),
       endCalls: async () => 0,
       busy: async () => (clock.now() < busyUntil ? 3 : 0),
+      lingers: async () => clock.now() < lingersUntil,
     },
   }
 }
@@ -38,6 +39,18 @@ describe('drain', () => {
     assert.equal(left, 0)
     assert.deepEqual(log, ['2000 refuse, retry after 5', '5000 done'])
     assert.equal(clock.pendingTimers, 0)
+  })
+
+  it('answers repetitions for two more seconds, and no longer than its deadline', async () => {
+    for (const [drainMs, ends] of [
+      [30_000, 7_000],
+      [6_000, 6_000],
+    ] as const) {
+      const { clock, log, server } = lab(5_000, 40_000)
+      void drain(server, { clock, lameDuckMs: 0, drainMs }).then((n) => log.push(`${clock.now()} done, ${n}`))
+      await pass(clock, 10_000)
+      assert.deepEqual(log, ['0 refuse, retry after 5', `${ends} done, 0`])
+    }
   })
 
   it('gives up at the deadline and says how much was left', async () => {
