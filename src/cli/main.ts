@@ -3,6 +3,7 @@ import { errorText } from '../base/error-text.ts'
 import type { CheckScript } from './check.ts'
 import { EXIT } from './exit-codes.ts'
 import type { Format } from './faults.ts'
+import { version } from './version.ts'
 
 /** What the commands need of the outside. Commands are imported when they are asked for, so that `--help` is quick. */
 export interface Terminal {
@@ -16,7 +17,10 @@ export interface Terminal {
 export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
   let code: number = EXIT.ok
   const program = new Command('siphon')
-    .description('A SIP proxy and registrar that is programmed in TypeScript and can be seen into.')
+    .description(
+      'A SIP proxy, registrar and back-to-back user agent that is programmed in TypeScript and can be seen into.',
+    )
+    .version(version(), '-V, --version', 'print the version')
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
     .showHelpAfterError('(siphon --help lists what there is)')
@@ -45,7 +49,7 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
   program
     .command('demo')
     .description('run the server with two simulated phones that register and call each other')
-    .option('-c, --config <file>', 'configuration file; otherwise the quick start, in memory')
+    .option('-c, --config <file>', 'configuration file; otherwise the quick start of this installation')
     .option('--rate <calls>', 'calls a second, 0.1 to 100', rateOf, 3)
     .action(async (options: { config?: string; rate: number }) => {
       const { demoCommand } = await import('./demo.ts')

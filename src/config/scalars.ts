@@ -109,7 +109,8 @@ export function flag(): Kind<boolean> {
 
 /** A number from `minimum` to `maximum`, whole unless told otherwise. */
 export function amount(minimum: number, maximum: number, whole = true): Kind<number> {
-  const range = `${whole ? 'a whole number' : 'a number'} from ${minimum} to ${maximum}`
+  const noun = whole ? 'a whole number' : 'a number'
+  const range = minimum === maximum ? String(minimum) : `${noun} from ${minimum} to ${maximum}`
   return kind({ type: whole ? 'integer' : 'number', minimum, maximum }, `write ${range}`, (value, refuse) => {
     const number = numberOf(value)
     if (number === null) return refuse('is not a number', `write ${range}`)

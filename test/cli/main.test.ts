@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -110,6 +111,19 @@ describe('usage', () => {
     const { code, out } = await run(['--help'])
     assert.equal(code, 0)
     assert.match(out, /check/)
+  })
+  it('--version is that of the package, and ends with 0', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string
+    }
+    assert.deepEqual(await run(['--version']), { code: 0, out: `${version}\n`, err: '' })
+  })
+  it('is silent when whoever reads has had enough', () => {
+    const { stderr } = spawnSync('sh', ['-c', `'${process.execPath}' src/bin/siphon.ts schema | head -1`], {
+      cwd: new URL('../..', import.meta.url),
+      encoding: 'utf8',
+    })
+    assert.equal(stderr, '')
   })
   it('a mistake of ours ends with 70', async () => {
     const path = file('internal.yaml', 'script: { path: s.ts }')

@@ -109,13 +109,13 @@ describe('gateways in a script', () => {
         await gateway.addGroup('more', [{ uri: 'sip:gw.example' }], { probe: false })
         out.push((await gateway.list('more')).map((d) => d.name).join())
         await gateway.removeGroup('more')
-        out.push((await gateway.groups()).length)
+        out.push((await gateway.groups()).length, JSON.parse(JSON.stringify(all[0])).attrs.where)
         return request.reply(480, out.join(' '))
       })`,
     )
     assert.equal(
       await r.said(),
-      'a:München,b:München carriers b none manual_down b a true false true false ScriptError more-1 1',
+      'a:München,b:München carriers b none manual_down b a true false true false ScriptError more-1 1 München',
     )
   })
 })

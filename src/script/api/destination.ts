@@ -56,6 +56,12 @@ export class Destination {
     return Object.fromEntries(entries.map(([name, value]) => [decodeText(name), decodeText(value)]))
   }
 
+  /** For logs and JSON: what can be read of it. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    const { group, name, uri, address, healthy, state, weight, priority, attrs } = this
+    return { group, name, uri, address, healthy, state, weight, priority, attrs }
+  }
+
   /** @internal The next hop and the key of a thing that is one; undefined when it is not. */
   static routeOf(thing: unknown): { readonly hop: string; readonly key: string } | undefined {
     if (typeof thing !== 'object' || thing === null || !(#view in thing)) return undefined
