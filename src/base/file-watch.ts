@@ -12,31 +12,42 @@ const POLL_MS = 30_000
 /**
  * Tells when the content of one of some files has changed. Folders are watched, not files:
  * editors, `mv` and Kubernetes replace files, and a watch on the old one hears nothing.
+ *
+ * Whoever reads the files says `begin` before and `follow` after it: what changes meanwhile is told at once.
  */
 export class FileWatch {
-  readonly #changed: () => void
-  #files: readonly string[] = []
-  #hash = ''
+  readonly #changed: (file: string) => void
+  /** Digests of what the reader knows, by path. */
+  #known = new Map<string, string>()
   #watchers: FSWatcher[] = []
   #settling: NodeJS.Timeout | null = null
   #poll: NodeJS.Timeout | null = null
 
-  constructor(changed: () => void) {
+  /** @param changed called once for each time that somebody looked; with one of the files that have changed */
+  constructor(changed: (file: string) => void) {
     this.#changed = changed
   }
 
-  /** Takes the present content of these files (paths or file URLs) as known, and watches from here. */
+  /** The present content of these files, and of all that are followed, is about to be read: it counts as known. */
+  async begin(files: readonly string[]): Promise<void> {
+    for (const file of new Set([...this.#known.keys(), ...paths(files)]))
+      this.#known.set(file, await digest(file))
+  }
+
+  /** These files (paths or file URLs) were read: watches them from here. Those that `begin` did not know count as known. */
   async follow(files: readonly string[]): Promise<void> {
-    this.#files = [...new Set(files.map((f) => (f.startsWith('file:') ? fileURLToPath(f) : f)))].sort()
-    this.#hash = await this.#read()
+    const known = new Map<string, string>()
+    for (const file of paths(files)) known.set(file, this.#known.get(file) ?? (await digest(file)))
+    this.#known = known
     const folders = new Set<string>()
-    for (const file of this.#files) {
+    for (const file of known.keys()) {
       folders.add(dirname(file))
       folders.add(dirname(await realpath(file).catch(() => file)))
     }
     this.#stopWatching()
     for (const folder of folders) this.#watch(folder)
     this.#poll ??= setInterval(() => void this.#look(), POLL_MS).unref()
+    await this.#look()
   }
 
   close(): void {
@@ -64,18 +75,24 @@ export class FileWatch {
   }
 
   async #look(): Promise<void> {
-    const hash = await this.#read()
-    if (hash === this.#hash) return
-    this.#hash = hash
-    this.#changed()
-  }
-
-  async #read(): Promise<string> {
-    const hash = createHash('sha256')
-    for (const file of this.#files) {
-      hash.update(file)
-      hash.update(await readFile(file).catch(() => 'missing'))
+    const known = this.#known
+    let changed: string | null = null
+    for (const [file, before] of known) {
+      const now = await digest(file)
+      if (now === before) continue
+      known.set(file, now)
+      changed ??= file
     }
-    return hash.digest('hex')
+    // Followed anew meanwhile: that has looked for itself.
+    if (changed !== null && known === this.#known) this.#changed(changed)
   }
+}
+
+function paths(files: readonly string[]): Set<string> {
+  return new Set(files.map((file) => (file.startsWith('file:') ? fileURLToPath(file) : file)))
+}
+
+async function digest(file: string): Promise<string> {
+  const content = await readFile(file).catch(() => 'missing')
+  return createHash('sha256').update(content).digest('hex')
 }

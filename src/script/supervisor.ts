@@ -78,8 +78,8 @@ export class Supervisor implements HostControlPort {
   constructor(options: SupervisorOptions) {
     this.#options = options
     this.#script = resolve(options.script)
-    this.#watch = new FileWatch(() => {
-      this.#say('info', `${this.#script} has changed`)
+    this.#watch = new FileWatch((file) => {
+      this.#say('info', `${file} has changed`)
       void this.reload()
     })
   }
@@ -158,6 +158,8 @@ export class Supervisor implements HostControlPort {
 
   async #load(): Promise<LoadResult> {
     const generation = this.#generation + 1
+    // Somebody may be in the middle of writing it: what comes after this is another load's.
+    if (this.#options.reload === 'auto') await this.#watch.begin([this.#script])
     const workers = Array.from({ length: this.#options.poolSize }, () => this.#spawn(generation))
     const loads = await Promise.all(workers.map((w) => w.loaded))
     if (this.#closed) return { ok: false, fault: { what: 'the server is stopping', where: null } }

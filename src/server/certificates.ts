@@ -174,6 +174,7 @@ export class CertificateKeeper {
   }
 
   async #reload(): Promise<void> {
+    await this.#watch.begin([])
     const read = readTls(this.#o.config)
     const faults = read.ok ? [] : read.faults.map(({ path, what }) => `${path.join('.')} ${what}`)
     if (read.ok) {
