@@ -139,10 +139,14 @@ export class Dispatch implements TransactionUser {
     exchange.reply(500, 'server', { reason: 'No Script Handler' })
   }
 
-  /** An ACK for a 2xx goes its way without the script; one for a stateless answer of ours has arrived. */
+  /**
+   * An ACK for a 2xx goes its way without the script: when it came by a Route of ours, or we know of the 2xx. Any other is for
+   * nothing of ours, and would make us send wherever its Request-URI says. One for a stateless answer of ours has arrived.
+   */
   onAck(ack: Request, flow: Flow): void {
     if (ack.toTag === this.#statelessTag || this.#o.b2bua.receiveAck(ack)) return
-    const { user } = preprocess(ack, this.#o.own)
+    const { consumed, user } = preprocess(ack, this.#o.own)
+    if (!consumed && !this.#o.dialogs.awaits(ack)) return
     const edge = this.#edge(user, flow)
     if (typeof edge !== 'number') this.#o.proxy.forwardAck(ack, flow.path, edge)
   }

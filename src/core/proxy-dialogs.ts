@@ -2,6 +2,7 @@ import { TextMap } from '../base/text-map.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Request, Response } from '../sip/message/message.ts'
 import type { Call, Ending } from './calls.ts'
+import { PassedAnswers } from './passed-answers.ts'
 
 /** 12 hours, as long as other proxies follow a dialog that never says BYE. */
 export const DEFAULT_MAX_AGE_MS = 43_200_000
@@ -32,10 +33,12 @@ export class ProxyDialogs {
   readonly #clock: Clock
   readonly #maxAgeMs: number
   readonly #dialogs = new TextMap<ProxyDialog>()
+  readonly #passed: PassedAnswers
 
   constructor({ clock, maxAgeMs }: ProxyDialogsOptions) {
     this.#clock = clock
     this.#maxAgeMs = maxAgeMs ?? DEFAULT_MAX_AGE_MS
+    this.#passed = new PassedAnswers(clock)
   }
 
   /** `siphon_proxy_dialog_sessions`. */
@@ -48,6 +51,21 @@ export class ProxyDialogs {
     const { fromTag, toTag } = request
     if (fromTag === undefined || toTag === undefined) return undefined
     return this.#dialogs.get(keyOf(request.callId, fromTag, toTag))
+  }
+
+  /** INVITEs of dialogs that are not followed whose ACK may come here nevertheless. */
+  get unfollowed(): number {
+    return this.#passed.size
+  }
+
+  /** A 2xx to an INVITE passed whose dialog is not followed. */
+  passed(response: Response): void {
+    this.#passed.add(response)
+  }
+
+  /** The ACK is for a 2xx that passed here. Asked where no Route of ours says so. */
+  awaits(ack: Request): boolean {
+    return this.#passed.has(ack) || this.find(ack) !== undefined
   }
 
   /** A provisional response with a To tag passed. Null without one. Its end is the INVITE's: no timer. */
@@ -91,6 +109,7 @@ export class ProxyDialogs {
   close(): void {
     for (const dialog of this.#dialogs.values()) dialog.timer?.cancel()
     this.#dialogs.clear()
+    this.#passed.clear()
   }
 
   #open(response: Response, call: Call | null): ProxyDialog | null {
