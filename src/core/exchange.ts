@@ -191,7 +191,7 @@ export class Exchange implements Linked<Exchange> {
       this.#o.dialogs.confirm(response, call)
     }
     if (!first) return
-    if (!this.recordRoute && cause === 'callee') this.#o.dialogs.passed(response)
+    if (!this.recordRoute && cause === 'callee') this.#o.dialogs.passed(response, call)
     this.#abandonEarly()
     if (call !== null && call.dialogs === 0) call.end({ initiator: null, reason: null, seen: false })
   }
@@ -209,7 +209,7 @@ export class Exchange implements Linked<Exchange> {
       const dialog = this.#o.dialogs.find(request)
       if (dialog !== undefined) this.#o.dialogs.refresh(dialog, response)
       else if (request.method === 'INVITE' && !this.routeConsumed && cause === 'callee') {
-        this.#o.dialogs.passed(response)
+        this.#o.dialogs.passed(response, null)
       }
     }
   }

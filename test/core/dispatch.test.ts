@@ -165,10 +165,9 @@ describe('what the engine answers itself, and what it hands on', () => {
     assert.equal(l.lastTo(BOB, 'BYE').headers.has('route'), false)
   })
 
-  it('forwards no ACK to itself and no response that nobody waits for', () => {
+  it('forwards no stray ACK to itself and no response that nobody waits for', () => {
     const l = lab()
     l.receive(request('ACK', { uri: 'sip:192.0.2.1:5060', toTag: 'x' }), ALICE)
-    l.receive(request('ACK', { toTag: 'x', headers: ['Max-Forwards: 0'] }), ALICE)
     assert.equal(l.ladder.filter((line) => line.startsWith('→')).length, 0)
     l.receive(request('INVITE'), ALICE)
     l.answer(BOB, 'INVITE', 200)
@@ -179,6 +178,7 @@ describe('what the engine answers itself, and what it hands on', () => {
 })
 
 describe('where an ACK may go', () => {
+  const US = '192.0.2.1'
   const ROUTE = 'Route: <sip:192.0.2.1;lr>'
   type Lab = ReturnType<typeof lab>
   /** How many ACKs were sent. */
@@ -262,5 +262,24 @@ describe('where an ACK may go', () => {
     l.receive(request('INVITE', { callId: 'call-3', branch: 'z9hG4bK-3' }), ALICE)
     l.receive(request('ACK', { callId: 'call-3', toTag: 'x' }), ALICE)
     assert.equal(acks(l), 0)
+  })
+
+  it('through us again for each Route of ours: a call that spirals', () => {
+    const l = lab()
+    l.receive(request('ACK', { toTag: 'x', headers: ['Max-Forwards: 70', ROUTE, ROUTE] }), ALICE)
+    const again = l.lastTo(US, 'ACK')
+    assert.deepEqual(again.headers.all('route'), ['<sip:192.0.2.1;lr>'])
+    l.receive(again, US)
+    assert.equal(l.lastTo(BOB, 'ACK').headers.has('route'), false)
+    assert.equal(l.lastTo(BOB, 'ACK').headers.count('via'), 3)
+  })
+
+  it('to us once and not for ever where the remote target is ourselves', () => {
+    const l = lab()
+    l.receive(request('INVITE'), ALICE)
+    l.answer(BOB, 'INVITE', 200)
+    l.receive(request('ACK', { uri: 'sip:bob@192.0.2.1', toTag: 'x' }), ALICE)
+    l.receive(l.lastTo(US, 'ACK'), US)
+    assert.equal(acks(l), 1)
   })
 })
