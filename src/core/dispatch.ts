@@ -103,7 +103,8 @@ export class Dispatch implements TransactionUser {
     const edge = this.#edge(user, flow)
     const open = (): Exchange => this.#open(request, flow, consumed, edge, cookie, accept())
     const initial = request.toTag === undefined
-    if (!initial && this.#o.b2bua.receive(request, flow, accept)) return
+    const proxied = consumed ? this.#o.dialogs : null
+    if (!initial && this.#o.b2bua.receive(request, flow, accept, proxied)) return
     const kind = initial && this.#takesCalls(request) ? 'invite' : 'request'
     if (typeof edge === 'number') open().reply(edge, 'server')
     else if (refusal !== null) open().reply(refusal.status, 'server', { headers: refusal.headers })
