@@ -8,7 +8,7 @@ import {
 import { type ContextEffect, type MovesOn, ResponseContext } from '../sip/proxy/response-context.ts'
 import { breadthOf, shareBreadth } from '../sip/proxy/max-breadth.ts'
 import type { Branch, BranchListener } from './branch.ts'
-import { branchesTo, type Forwarding, toDevice } from './branches-to.ts'
+import { branchesTo, distinct, type Forwarding, toDevice } from './branches-to.ts'
 import { BranchWatch, rerouteCause } from './branch-watch.ts'
 import { causeOf } from './call-result.ts'
 import { replyOptions } from './decide.ts'
@@ -55,11 +55,12 @@ export class ProxiedRequest implements Branches, BranchListener {
   }
 
   start(given: Forwarding): void {
-    const verdict = toDevice(this.#core, this.#original, given)
-    if (typeof verdict === 'number') {
-      this.#exchange.reply(verdict, 'server')
+    const chosen = toDevice(this.#core, this.#original, given)
+    if (typeof chosen === 'number') {
+      this.#exchange.reply(chosen, 'server')
       return
     }
+    const verdict = distinct(this.#core, this.#exchange.request.uri, chosen)
     const first = this.#branches.length
     const breadth = breadthOf(this.#original)
     const atOnce = verdict.do === 'fork' && verdict.strategy === 'parallel' ? verdict.targets.length : 1

@@ -442,6 +442,38 @@ describe('forks', () => {
     assert.equal(l.lastResponse().status, 200)
   })
 
+  it('has each target once, however often the script names it (§16.5)', () => {
+    const [one = '', two = ''] = targets
+    for (const strategy of ['parallel', 'sequential'] as const) {
+      const l = lab()
+      l.script.request.push(fork([one, two, one, one, two], strategy))
+      l.receive(request('INVITE', { headers: ['Max-Forwards: 70', 'Max-Breadth: 2'] }), ALICE)
+      l.answer('10.0.0.2', 'INVITE', 486)
+      l.answer('10.0.0.3', 'INVITE', 486)
+      assert.equal(l.lastResponse().status, 486)
+      const invites = l.ladder.filter((line) => /^→ .* INVITE$/.test(line))
+      assert.deepEqual(invites, ['→ 10.0.0.2 INVITE', '→ 10.0.0.3 INVITE'])
+      l.clock.advance(70_000)
+      assert.deepEqual(l.leftovers(), [])
+    }
+  })
+
+  it('keeps two registered contacts of one URI apart, and two gateways', () => {
+    const l = lab()
+    const [one = ''] = targets
+    const same = [one, one, one]
+    l.script.request.push(
+      decision({ do: 'fork', targets: same, contacts: ['1', '2', '1'], strategy: 'parallel' }),
+    )
+    l.receive(request('INVITE'), ALICE)
+    assert.equal(l.ladder.filter((line) => line === '→ 10.0.0.2 INVITE').length, 2)
+    l.script.request.push(
+      decision({ do: 'fork', targets: same, gateways: ['a', 'a', 'b'], strategy: 'parallel' }),
+    )
+    l.receive(request('MESSAGE', { callId: 'call-2' }), ALICE)
+    assert.equal(l.ladder.filter((line) => line === '→ 10.0.0.2 MESSAGE').length, 2)
+  })
+
   it('waits for all, prefers a 6xx, and gathers the challenges of all', () => {
     const l = lab()
     l.script.request.push(fork(targets))
