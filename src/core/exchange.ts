@@ -185,8 +185,8 @@ export class Exchange implements Linked<Exchange> {
     }
     call?.answer(status)
     const tag = response.toTag ?? ''
-    // A repetition must not revive a dialog that has ended meanwhile.
-    if (this.recordRoute && !this.#answeredTags.includes(tag)) {
+    // What we answer ourselves is no dialog through us. A repetition must not revive one that has ended meanwhile.
+    if (this.recordRoute && cause === 'callee' && !this.#answeredTags.includes(tag)) {
       this.#answeredTags = [...this.#answeredTags, standalone(tag)]
       this.#o.dialogs.confirm(response, call)
     }

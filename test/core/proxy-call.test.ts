@@ -573,4 +573,22 @@ describe('onReply and onFailure', () => {
     assert.equal(l.lastResponse().status, 404)
     assert.equal(l.decided[0]?.result, 'unavailable')
   })
+
+  it('follows no dialog when onFailure answers a record-routed call itself', () => {
+    const l = lab()
+    l.handled.add('failure')
+    l.script.request.push(relay(null, { recordRoute: true }))
+    l.script.failure.push(reply(200))
+    l.receive(request('INVITE'), ALICE)
+    l.answer(BOB, 'INVITE', 180)
+    l.answer(BOB, 'INVITE', 486)
+    assert.equal(l.lastResponse().status, 200)
+    assert.equal(l.dialogs.size, 0)
+    assert.deepEqual(
+      l.records.map((r) => [r.responseCode, r.endedAt]),
+      [[200, null]],
+    )
+    l.clock.advance(70_000)
+    assert.deepEqual(l.leftovers(), [])
+  })
 })
