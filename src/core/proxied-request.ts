@@ -245,8 +245,9 @@ export class ProxiedRequest implements Branches, BranchListener {
       return
     }
     if (this.#tryNextFlow(branch, response.status)) return
-    const { answer } = branch
-    if (answer !== null && response.status < 300 && answer.toTag === response.toTag) {
+    const { status } = response
+    const answer = status >= 200 && status < 300 ? branch.answerOf(response) : undefined
+    if (answer !== undefined) {
       this.#exchange.respond(answer, 'callee')
       return
     }
@@ -288,7 +289,7 @@ export class ProxiedRequest implements Branches, BranchListener {
       }
       tolerate(() => editResponse(response, outcome.decision.edits))
     }
-    if (status >= 200 && status < 300) branch.answer = response
+    if (status >= 200 && status < 300) branch.answered(response)
     this.#perform(this.#context.receive(branch.index, response))
   }
 

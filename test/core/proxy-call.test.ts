@@ -528,6 +528,37 @@ describe('onReply and onFailure', () => {
     assert.deepEqual(l.leftovers(), [])
   })
 
+  it('asks onReply once about the 2xx of each fork further on, and repeats each as it was left', () => {
+    const l = lab()
+    l.handled.add('reply')
+    l.script.request.push(relay(null, { recordRoute: true }))
+    for (const seen of ['x', 'y']) {
+      l.script.reply.push(decision({ do: 'pass' }, { edits: [['set', 'X-Seen', seen]] }))
+    }
+    l.receive(request('INVITE'), ALICE)
+    const heard: unknown[] = []
+    for (let i = 0; i < 4; i++) {
+      for (const toTag of ['x', 'y']) {
+        l.answer(BOB, 'INVITE', 200, { toTag })
+        heard.push([l.lastResponse().toTag, l.lastResponse().headers.first('x-seen')])
+      }
+    }
+    const [x, y] = [
+      ['x', 'x'],
+      ['y', 'y'],
+    ]
+    assert.deepEqual(heard, [x, y, x, y, x, y, x, y])
+    assert.equal(l.asked.filter(({ kind }) => kind === 'reply').length, 2)
+    assert.equal(l.dialogs.size, 2)
+    for (const [i, toTag] of ['x', 'y'].entries()) {
+      l.receive(request('BYE', { toTag, cseq: i + 2, branch: `z9hG4bK-${toTag}` }), ALICE)
+      l.answer(BOB, 'BYE', 200)
+    }
+    assert.equal(l.records.length, 1)
+    l.clock.advance(70_000)
+    assert.deepEqual(l.leftovers(), [])
+  })
+
   it('passes a response on at once when the pool is full', () => {
     const l = lab()
     l.handled.add('reply')
