@@ -15,7 +15,10 @@ interface Alternate {
   readonly contact: string
 }
 
-const NONE: readonly Alternate[] = []
+const NONE: readonly never[] = []
+
+/** Most forks further on whose answers are remembered: they may be without end. */
+const MAX_ANSWERS = 16
 
 /** One target of a proxied request, and its client transaction (§16.6). */
 export class Branch implements ClientUser {
@@ -28,13 +31,12 @@ export class Branch implements ClientUser {
   /** The registered contact that `uri` is. */
   contact: string | null
   /** Tried one after another when the flow before has failed, never beside it. */
-  alternates = NONE
+  alternates: readonly Alternate[] = NONE
   /** Its share of Max-Breadth. */
   readonly breadth: number
   transaction: ClientTransaction | null = null
   timerC: Timer | null = null
-  /** Its 2xx as the script left it, to be repeated without asking again. */
-  answer: Response | null = null
+  #answers: readonly Response[] = NONE
   /** The request it belongs to; after the answer, what waits for repetitions. */
   listener: BranchListener
 
@@ -54,6 +56,16 @@ export class Branch implements ClientUser {
     this.contact = contact
     this.nextHop = nextHop
     this.listener = listener
+  }
+
+  /** A 2xx to an INVITE as the script left it, to be repeated without asking again. */
+  answered(response: Response): void {
+    this.#answers = [...this.#answers.slice(1 - MAX_ANSWERS), response]
+  }
+
+  /** What was answered before with this To tag: each fork further on repeats its own 2xx. */
+  answerOf({ toTag }: Response): Response | undefined {
+    return this.#answers.find((answer) => answer.toTag === toTag)
   }
 
   /** Only repetitions come from now on. Where it went is forgotten: a piece of a message keeps the whole message in memory. */

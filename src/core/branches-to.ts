@@ -29,6 +29,21 @@ export function toDevice(core: ProxyCore, original: Request, verdict: Forwarding
   }
 }
 
+/** §16.5: what is in the target set is not added again. A registered contact is the same by the same way alone. */
+export function distinct(core: ProxyCore, called: string, verdict: Forwarding): Forwarding {
+  if (verdict.do === 'relay' || !verdict.targets.some((uri, i, all) => all.indexOf(uri) < i)) return verdict
+  const { targets, contacts = [], gateways = [] } = verdict
+  const ways = targets.map((uri, i) => gateways[i] ?? contacts[i] ?? core.referenceOf(uri, called))
+  const first = (_: unknown, i: number): boolean =>
+    !targets.some((uri, j) => j < i && uri === targets[i] && ways[j] === ways[i])
+  return {
+    ...verdict,
+    targets: targets.filter(first),
+    contacts: targets.map((_, i) => contacts[i] ?? null).filter(first),
+    gateways: targets.map((_, i) => gateways[i] ?? null).filter(first),
+  }
+}
+
 /**
  * A branch for each target, but one for all flows of a device: it shall not ring twice (RFC 5626 §7). A gateway is a next
  * hop for the request as it is; any other target becomes its Request-URI.

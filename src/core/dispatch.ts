@@ -103,7 +103,8 @@ export class Dispatch implements TransactionUser {
     const edge = this.#edge(user, flow)
     const open = (): Exchange => this.#open(request, flow, consumed, edge, cookie, accept())
     const initial = request.toTag === undefined
-    if (!initial && this.#o.b2bua.receive(request, flow, accept)) return
+    const proxied = consumed ? this.#o.dialogs : null
+    if (!initial && this.#o.b2bua.receive(request, flow, accept, proxied)) return
     const kind = initial && this.#takesCalls(request) ? 'invite' : 'request'
     if (typeof edge === 'number') open().reply(edge, 'server')
     else if (refusal !== null) open().reply(refusal.status, 'server', { headers: refusal.headers })
@@ -139,10 +140,14 @@ export class Dispatch implements TransactionUser {
     exchange.reply(500, 'server', { reason: 'No Script Handler' })
   }
 
-  /** An ACK for a 2xx goes its way without the script; one for a stateless answer of ours has arrived. */
+  /**
+   * An ACK for a 2xx goes its way without the script: when it came by a Route of ours, or we know of the 2xx. Any other is for
+   * nothing of ours, and would make us send wherever its Request-URI says. One for a stateless answer of ours has arrived.
+   */
   onAck(ack: Request, flow: Flow): void {
     if (ack.toTag === this.#statelessTag || this.#o.b2bua.receiveAck(ack)) return
-    const { user } = preprocess(ack, this.#o.own)
+    const { consumed, user } = preprocess(ack, this.#o.own)
+    if (!consumed && !this.#o.dialogs.awaits(ack)) return
     const edge = this.#edge(user, flow)
     if (typeof edge !== 'number') this.#o.proxy.forwardAck(ack, flow.path, edge)
   }

@@ -132,7 +132,7 @@ export class Exchange implements Linked<Exchange> {
     // What can no longer follow changes nothing: a callee's 2xx after the script has refused the call.
     if (!this.transaction.respond(response) && !first) return
     if (invite && this.#initial) this.#decideCall(response, cause, meant, first)
-    else if (first) this.#followDialog(response)
+    else if (first) this.#followDialog(response, cause)
     if (!first) return
     this.#o.onFinal(this)
     this.request = huskOf(this.request)
@@ -185,18 +185,19 @@ export class Exchange implements Linked<Exchange> {
     }
     call?.answer(status)
     const tag = response.toTag ?? ''
-    // A repetition must not revive a dialog that has ended meanwhile.
-    if (this.recordRoute && !this.#answeredTags.includes(tag)) {
+    // What we answer ourselves is no dialog through us. A repetition must not revive one that has ended meanwhile.
+    if (this.recordRoute && cause === 'callee' && !this.#answeredTags.includes(tag)) {
       this.#answeredTags = [...this.#answeredTags, standalone(tag)]
       this.#o.dialogs.confirm(response, call)
     }
     if (!first) return
+    if (!this.recordRoute && cause === 'callee') this.#o.dialogs.passed(response, call)
     this.#abandonEarly()
     if (call !== null && call.dialogs === 0) call.end({ initiator: null, reason: null, seen: false })
   }
 
   /** In-dialog requests: a BYE's final response ends the dialog, unless it only asks for credentials. */
-  #followDialog(response: Response): void {
+  #followDialog(response: Response, cause: Cause): void {
     const { request } = this
     const { status } = response
     if (request.method === 'BYE') {
@@ -207,6 +208,9 @@ export class Exchange implements Linked<Exchange> {
     } else if (status < 300 && (request.method === 'INVITE' || request.method === 'UPDATE')) {
       const dialog = this.#o.dialogs.find(request)
       if (dialog !== undefined) this.#o.dialogs.refresh(dialog, response)
+      else if (request.method === 'INVITE' && !this.routeConsumed && cause === 'callee') {
+        this.#o.dialogs.passed(response, null)
+      }
     }
   }
 

@@ -8,7 +8,7 @@ import {
 import { type ContextEffect, type MovesOn, ResponseContext } from '../sip/proxy/response-context.ts'
 import { breadthOf, shareBreadth } from '../sip/proxy/max-breadth.ts'
 import type { Branch, BranchListener } from './branch.ts'
-import { branchesTo, type Forwarding, toDevice } from './branches-to.ts'
+import { branchesTo, distinct, type Forwarding, toDevice } from './branches-to.ts'
 import { BranchWatch, rerouteCause } from './branch-watch.ts'
 import { causeOf } from './call-result.ts'
 import { replyOptions } from './decide.ts'
@@ -55,11 +55,12 @@ export class ProxiedRequest implements Branches, BranchListener {
   }
 
   start(given: Forwarding): void {
-    const verdict = toDevice(this.#core, this.#original, given)
-    if (typeof verdict === 'number') {
-      this.#exchange.reply(verdict, 'server')
+    const chosen = toDevice(this.#core, this.#original, given)
+    if (typeof chosen === 'number') {
+      this.#exchange.reply(chosen, 'server')
       return
     }
+    const verdict = distinct(this.#core, this.#exchange.request.uri, chosen)
     const first = this.#branches.length
     const breadth = breadthOf(this.#original)
     const atOnce = verdict.do === 'fork' && verdict.strategy === 'parallel' ? verdict.targets.length : 1
@@ -245,8 +246,9 @@ export class ProxiedRequest implements Branches, BranchListener {
       return
     }
     if (this.#tryNextFlow(branch, response.status)) return
-    const { answer } = branch
-    if (answer !== null && response.status < 300 && answer.toTag === response.toTag) {
+    const { status } = response
+    const answer = status >= 200 && status < 300 ? branch.answerOf(response) : undefined
+    if (answer !== undefined) {
       this.#exchange.respond(answer, 'callee')
       return
     }
@@ -288,7 +290,7 @@ export class ProxiedRequest implements Branches, BranchListener {
       }
       tolerate(() => editResponse(response, outcome.decision.edits))
     }
-    if (status >= 200 && status < 300) branch.answer = response
+    if (status >= 200 && status < 300) branch.answered(response)
     this.#perform(this.#context.receive(branch.index, response))
   }
 

@@ -3,7 +3,7 @@ import { formatAddress, type Path, type Protocol } from '../base/address.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import type { Request } from '../sip/message/message.ts'
 import { advance, type Forwarding, forward, stamp } from '../sip/proxy/forward.ts'
-import { cookieBranch, loopCookie } from '../sip/proxy/loop.ts'
+import { cookieBranch, isLoop, loopCookie } from '../sip/proxy/loop.ts'
 import { setBreadth } from '../sip/proxy/max-breadth.ts'
 import { leadsHere, type Own } from '../sip/proxy/own.ts'
 import { routeUri } from '../sip/proxy/preprocess.ts'
@@ -210,8 +210,10 @@ export class ProxyCore {
   ): void {
     this.#find(hop, undefined, fixed, (targets) => {
       const [target] = typeof targets === 'number' ? [] : targets
-      // To ourselves it would only come back until its hops are used up.
-      if (target === undefined || leadsHere(this.#o.own, target.host, target.port)) return
+      if (target === undefined) return
+      // A spiral comes back to us with a Route less; what comes back unchanged would until its hops are used up.
+      const { own } = this.#o
+      if (leadsHere(own, target.host, target.port) && isLoop(ack, cookie, own)) return
       const branch = cookieBranch(this.#o.identifiers.branch(), cookie)
       stamp(ack, this.#via(target.protocol, this.#nameTowards(target, path), branch), [])
       this.#o.transport.reach(leavingBy(target, path), (flow) => void flow?.send(ack))

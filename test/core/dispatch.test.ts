@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { decision, lab, relay, request } from './lab.ts'
+import { decision, lab, relay, reply, request } from './lab.ts'
 
 const ALICE = '10.0.0.1'
 const BOB = '10.0.0.2'
@@ -165,15 +165,121 @@ describe('what the engine answers itself, and what it hands on', () => {
     assert.equal(l.lastTo(BOB, 'BYE').headers.has('route'), false)
   })
 
-  it('forwards no ACK to itself and no response that nobody waits for', () => {
+  it('forwards no stray ACK to itself and no response that nobody waits for', () => {
     const l = lab()
     l.receive(request('ACK', { uri: 'sip:192.0.2.1:5060', toTag: 'x' }), ALICE)
-    l.receive(request('ACK', { toTag: 'x', headers: ['Max-Forwards: 0'] }), ALICE)
     assert.equal(l.ladder.filter((line) => line.startsWith('→')).length, 0)
     l.receive(request('INVITE'), ALICE)
     l.answer(BOB, 'INVITE', 200)
     l.clock.advance(70_000)
     l.answer(BOB, 'INVITE', 200)
     assert.equal(l.ladder.at(-1), `← ${BOB} 200`)
+  })
+})
+
+describe('where an ACK may go', () => {
+  const US = '192.0.2.1'
+  const ROUTE = 'Route: <sip:192.0.2.1;lr>'
+  type Lab = ReturnType<typeof lab>
+  /** How many ACKs were sent. */
+  const acks = (l: Lab): number => l.ladder.filter((line) => /^→ .* ACK$/.test(line)).length
+
+  it('nowhere when it came by no Route of ours and is for nothing that we know', () => {
+    const l = lab()
+    l.receive(request('ACK', { uri: 'sip:x@10.0.0.9:2222;transport=tcp', toTag: 'zz' }), ALICE)
+    l.receive(request('ACK', { uri: 'sip:x@victim.example' }), ALICE)
+    l.receive(request('ACK', { toTag: 'zz', headers: ['Route: <sip:10.0.0.9;lr>'] }), ALICE)
+    assert.equal(acks(l), 0)
+    assert.equal(l.resolving.length, 0)
+    assert.deepEqual(l.leftovers(), [])
+  })
+
+  it('on by a Route of ours, the INVITE known or not: we may have been restarted', () => {
+    const l = lab()
+    l.receive(request('ACK', { toTag: 'x', headers: ['Max-Forwards: 70', ROUTE] }), ALICE)
+    assert.equal(l.ladder.at(-1), `→ ${BOB} ACK`)
+    l.receive(request('ACK', { toTag: 'x', headers: ['Max-Forwards: 0', ROUTE] }), ALICE)
+    assert.equal(acks(l), 1)
+  })
+
+  it('on by its Request-URI while the callee may repeat a 2xx that was not record-routed', () => {
+    const l = lab()
+    l.receive(request('INVITE'), ALICE)
+    l.answer(BOB, 'INVITE', 200)
+    l.clock.advance(31_900)
+    l.receive(request('ACK', { toTag: `t-${BOB}` }), ALICE)
+    // Of another fork.
+    l.receive(request('ACK', { toTag: 'other', branch: 'z9hG4bK-2' }), ALICE)
+    assert.equal(acks(l), 2)
+    l.receive(request('ACK', { toTag: `t-${BOB}`, fromTag: 'guess' }), ALICE)
+    l.receive(request('ACK', { toTag: `t-${BOB}`, callId: 'guess' }), ALICE)
+    assert.equal(acks(l), 2)
+    l.clock.advance(200)
+    l.receive(request('ACK', { toTag: `t-${BOB}` }), ALICE)
+    assert.equal(acks(l), 2)
+    assert.deepEqual(l.leftovers(), [])
+  })
+
+  it('on after a re-INVITE that came by no Route, from either side', () => {
+    const l = lab()
+    l.receive(request('INVITE'), ALICE)
+    l.answer(BOB, 'INVITE', 200)
+    l.clock.advance(20_000)
+    for (const [cseq, from, to] of [
+      [2, 'a', `t-${BOB}`],
+      [3, `t-${BOB}`, 'a'],
+    ] as const) {
+      const ids = { cseq, fromTag: from, toTag: to, branch: `z9hG4bK-${cseq}` }
+      l.receive(request('INVITE', ids), ALICE)
+      l.answer(BOB, 'INVITE', 200)
+    }
+    l.clock.advance(31_900)
+    l.receive(request('ACK', { fromTag: 'a', toTag: `t-${BOB}` }), ALICE)
+    l.receive(request('ACK', { fromTag: `t-${BOB}`, toTag: 'a' }), ALICE)
+    assert.equal(acks(l), 2)
+    l.clock.advance(200)
+    assert.deepEqual(l.leftovers(), [])
+  })
+
+  it('on within a dialog we follow, from a caller that leaves our Route out', () => {
+    const l = lab()
+    l.script.request.push(relay(null, { recordRoute: true }))
+    l.receive(request('INVITE'), ALICE)
+    l.answer(BOB, 'INVITE', 200)
+    l.receive(request('ACK', { toTag: `t-${BOB}` }), ALICE)
+    assert.equal(l.ladder.at(-1), `→ ${BOB} ACK`)
+    l.receive(request('ACK', { toTag: 'guess' }), ALICE)
+    assert.equal(acks(l), 1)
+  })
+
+  it('nowhere for a 200 of the script itself, a refusal and an INVITE that is not answered', () => {
+    const l = lab()
+    l.script.request.push(reply(200), reply(486), relay())
+    l.receive(request('INVITE'), ALICE)
+    l.receive(request('ACK', { toTag: l.lastResponse().toTag ?? '' }), ALICE)
+    l.receive(request('INVITE', { callId: 'call-2', branch: 'z9hG4bK-2' }), ALICE)
+    l.receive(request('ACK', { callId: 'call-2', toTag: l.lastResponse().toTag ?? '' }), ALICE)
+    l.receive(request('INVITE', { callId: 'call-3', branch: 'z9hG4bK-3' }), ALICE)
+    l.receive(request('ACK', { callId: 'call-3', toTag: 'x' }), ALICE)
+    assert.equal(acks(l), 0)
+  })
+
+  it('through us again for each Route of ours: a call that spirals', () => {
+    const l = lab()
+    l.receive(request('ACK', { toTag: 'x', headers: ['Max-Forwards: 70', ROUTE, ROUTE] }), ALICE)
+    const again = l.lastTo(US, 'ACK')
+    assert.deepEqual(again.headers.all('route'), ['<sip:192.0.2.1;lr>'])
+    l.receive(again, US)
+    assert.equal(l.lastTo(BOB, 'ACK').headers.has('route'), false)
+    assert.equal(l.lastTo(BOB, 'ACK').headers.count('via'), 3)
+  })
+
+  it('to us once and not for ever where the remote target is ourselves', () => {
+    const l = lab()
+    l.receive(request('INVITE'), ALICE)
+    l.answer(BOB, 'INVITE', 200)
+    l.receive(request('ACK', { uri: 'sip:bob@192.0.2.1', toTag: 'x' }), ALICE)
+    l.receive(l.lastTo(US, 'ACK'), US)
+    assert.equal(acks(l), 1)
   })
 })

@@ -280,6 +280,7 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
       ...dispatch.levels,
       calls: calls.active,
       dialogs: dialogs.size,
+      unfollowed: dialogs.unfollowed,
       timers: clock.pendingTimers,
       faults: faults.length + logs.filter(({ level }) => level === 'error').length,
     })

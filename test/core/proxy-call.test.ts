@@ -466,6 +466,38 @@ describe('forks', () => {
     assert.equal(l.lastResponse().status, 200)
   })
 
+  it('has each target once, however often the script names it (§16.5)', () => {
+    const [one = '', two = ''] = targets
+    for (const strategy of ['parallel', 'sequential'] as const) {
+      const l = lab()
+      l.script.request.push(fork([one, two, one, one, two], strategy))
+      l.receive(request('INVITE', { headers: ['Max-Forwards: 70', 'Max-Breadth: 2'] }), ALICE)
+      l.answer('10.0.0.2', 'INVITE', 486)
+      l.answer('10.0.0.3', 'INVITE', 486)
+      assert.equal(l.lastResponse().status, 486)
+      const invites = l.ladder.filter((line) => /^→ .* INVITE$/.test(line))
+      assert.deepEqual(invites, ['→ 10.0.0.2 INVITE', '→ 10.0.0.3 INVITE'])
+      l.clock.advance(70_000)
+      assert.deepEqual(l.leftovers(), [])
+    }
+  })
+
+  it('keeps two registered contacts of one URI apart, and two gateways', () => {
+    const l = lab()
+    const [one = ''] = targets
+    const same = [one, one, one]
+    l.script.request.push(
+      decision({ do: 'fork', targets: same, contacts: ['1', '2', '1'], strategy: 'parallel' }),
+    )
+    l.receive(request('INVITE'), ALICE)
+    assert.equal(l.ladder.filter((line) => line === '→ 10.0.0.2 INVITE').length, 2)
+    l.script.request.push(
+      decision({ do: 'fork', targets: same, gateways: ['a', 'a', 'b'], strategy: 'parallel' }),
+    )
+    l.receive(request('MESSAGE', { callId: 'call-2' }), ALICE)
+    assert.equal(l.ladder.filter((line) => line === '→ 10.0.0.2 MESSAGE').length, 2)
+  })
+
   it('waits for all, prefers a 6xx, and gathers the challenges of all', () => {
     const l = lab()
     l.script.request.push(fork(targets))
@@ -520,6 +552,37 @@ describe('onReply and onFailure', () => {
     assert.deepEqual(l.leftovers(), [])
   })
 
+  it('asks onReply once about the 2xx of each fork further on, and repeats each as it was left', () => {
+    const l = lab()
+    l.handled.add('reply')
+    l.script.request.push(relay(null, { recordRoute: true }))
+    for (const seen of ['x', 'y']) {
+      l.script.reply.push(decision({ do: 'pass' }, { edits: [['set', 'X-Seen', seen]] }))
+    }
+    l.receive(request('INVITE'), ALICE)
+    const heard: unknown[] = []
+    for (let i = 0; i < 4; i++) {
+      for (const toTag of ['x', 'y']) {
+        l.answer(BOB, 'INVITE', 200, { toTag })
+        heard.push([l.lastResponse().toTag, l.lastResponse().headers.first('x-seen')])
+      }
+    }
+    const [x, y] = [
+      ['x', 'x'],
+      ['y', 'y'],
+    ]
+    assert.deepEqual(heard, [x, y, x, y, x, y, x, y])
+    assert.equal(l.asked.filter(({ kind }) => kind === 'reply').length, 2)
+    assert.equal(l.dialogs.size, 2)
+    for (const [i, toTag] of ['x', 'y'].entries()) {
+      l.receive(request('BYE', { toTag, cseq: i + 2, branch: `z9hG4bK-${toTag}` }), ALICE)
+      l.answer(BOB, 'BYE', 200)
+    }
+    assert.equal(l.records.length, 1)
+    l.clock.advance(70_000)
+    assert.deepEqual(l.leftovers(), [])
+  })
+
   it('passes a response on at once when the pool is full', () => {
     const l = lab()
     l.handled.add('reply')
@@ -564,5 +627,23 @@ describe('onReply and onFailure', () => {
     l.answer(BOB, 'INVITE', 503)
     assert.equal(l.lastResponse().status, 404)
     assert.equal(l.decided[0]?.result, 'unavailable')
+  })
+
+  it('follows no dialog when onFailure answers a record-routed call itself', () => {
+    const l = lab()
+    l.handled.add('failure')
+    l.script.request.push(relay(null, { recordRoute: true }))
+    l.script.failure.push(reply(200))
+    l.receive(request('INVITE'), ALICE)
+    l.answer(BOB, 'INVITE', 180)
+    l.answer(BOB, 'INVITE', 486)
+    assert.equal(l.lastResponse().status, 200)
+    assert.equal(l.dialogs.size, 0)
+    assert.deepEqual(
+      l.records.map((r) => [r.responseCode, r.endedAt]),
+      [[200, null]],
+    )
+    l.clock.advance(70_000)
+    assert.deepEqual(l.leftovers(), [])
   })
 })

@@ -129,6 +129,8 @@ describe('attacks', () => {
       caller.send(responseText(options.replaceAll('OWN', '127.0.0.31:9'), '200 OK'), siphon.sip)
       caller.send(responseText(options.replace('OWN', siphon.target), '487 Request Terminated'), siphon.sip)
       caller.send(requestText('CANCEL', to), siphon.sip)
+      const ack = requestText('ACK', `sip:callee@127.0.0.1:${callee.port}`)
+      caller.send(ack.replace(/^(To: .*)$/m, '$1;tag=guess'), siphon.sip)
       if (i % 20 === 0) await new Promise((done) => setTimeout(done, 1))
     }
     await alive()

@@ -164,3 +164,93 @@ describe('CANCEL at each moment of a call', () => {
     })
   }
 })
+
+describe('a call that spirals: the script sends it through the server again, under another URI', () => {
+  /** @param passes which of the two is record-routed */
+  const spiral = (passes: { readonly outer: boolean; readonly inner: boolean }) => {
+    const room = proxyLab({
+      latencyMs: 10,
+      script: ({ request }) => {
+        const inner = request.uri.includes('inner')
+        return {
+          ...forkTo(inner ? [BOB] : ['sip:inner@192.0.2.254:5060'])(),
+          recordRoute: inner ? passes.inner : passes.outer,
+        }
+      },
+    })
+    const { alice, bob, clock, records } = room
+    bob.answers(180, { waits: 500 }, 200)
+    alice.invite('sip:outer@example.com')
+    clock.advance(3_000)
+    return { ...room, ended: () => records.map((r) => [r.ruri, r.disconnectInitiator, r.durationMs]) }
+  }
+
+  it('is acknowledged, and both attempts end with it', () => {
+    const { alice, bob, clock, clearLadder, records, ...room } = spiral({ outer: true, inner: true })
+    assert.deepEqual(records, [])
+    assert.match(room.ladder(), /siphon → siphon +ACK\n.* siphon → bob +ACK/)
+    clearLadder()
+    alice.bye()
+    clock.advance(1_000)
+    room.assertLadder(`
+      3000  alice  → siphon  BYE
+      3010  siphon → siphon  BYE
+      3020  siphon → bob     BYE
+      3030  bob    → siphon  200 BYE
+      3040  siphon → siphon  200 BYE
+      3050  siphon → alice   200 BYE`)
+    assert.deepEqual(bob.log, ['in ringing', 'in answered', 'in ended 200'])
+    room.assertEmpty()
+    assert.deepEqual(room.ended(), [
+      ['sip:inner@192.0.2.254:5060', 'caller', 2_500],
+      ['sip:outer@example.com', 'caller', 2_490],
+    ])
+  })
+
+  it('ends for both attempts when the inner one alone is record-routed, whoever hangs up', () => {
+    const { bob, clock, records, ...room } = spiral({ outer: false, inner: true })
+    assert.deepEqual(records, [])
+    bob.bye()
+    clock.advance(1_000)
+    room.assertEmpty()
+    assert.deepEqual(room.ended(), [
+      ['sip:inner@192.0.2.254:5060', 'callee', 2_490],
+      ['sip:outer@example.com', 'callee', 2_480],
+    ])
+  })
+
+  it('ends for the outer attempt alone when the inner one did not stay on the path', () => {
+    const { alice, bob, ...room } = spiral({ outer: true, inner: false })
+    alice.bye()
+    room.assertEmpty()
+    assert.equal(bob.log.at(-1), 'in ended 200')
+    assert.deepEqual(
+      room.ended().map(([ruri, initiator]) => [ruri, initiator]),
+      [
+        ['sip:inner@192.0.2.254:5060', null],
+        ['sip:outer@example.com', 'caller'],
+      ],
+    )
+  })
+
+  it('leaves nothing behind when the caller gives up', () => {
+    const room = proxyLab({
+      latencyMs: 10,
+      script: ({ request }) => forkTo([request.uri.includes('inner') ? BOB : 'sip:inner@192.0.2.254:5060'])(),
+    })
+    const { alice, bob, clock, records } = room
+    bob.answers(180)
+    alice.invite('sip:outer@example.com')
+    clock.advance(1_000)
+    alice.cancel()
+    room.assertEmpty()
+    assert.equal(bob.log.at(-1), 'in ended 487')
+    assert.deepEqual(
+      records.map((r) => [r.responseCode, r.disconnectInitiator]),
+      [
+        [487, 'caller'],
+        [487, 'caller'],
+      ],
+    )
+  })
+})

@@ -143,6 +143,7 @@ export function b2buaLab(options: B2buaLabOptions = {}) {
       b2buaCalls: b2bua.calls,
       legs: b2bua.legs,
       dialogs: b2bua.dialogs,
+      proxied: dialogs.size,
       held: b2bua.held,
       timers: clock.pendingTimers,
     })

@@ -23,6 +23,7 @@ import type { CallTracker } from '../calls.ts'
 import type { Exchange } from '../exchange.ts'
 import type { FlowTokens } from '../flow-tokens.ts'
 import { DEFAULT_FAILOVER, type FailoverTimes } from '../next-targets.ts'
+import type { ProxyDialogs } from '../proxy-dialogs.ts'
 import type { Resolver } from '../target.ts'
 import type { Decision, Router } from '../verdict.ts'
 import { ContactWays } from './contact-ways.ts'
@@ -178,10 +179,19 @@ export class B2buaCore {
     })
   }
 
-  /** A request within a dialog. False: the dialog is none of ours. */
-  receive(request: Request, flow: Flow, accept: () => ServerTransaction): boolean {
+  /**
+   * A request within a dialog. False: the dialog is none of ours, or not yet ours.
+   * @param before the dialogs in which the request passes a proxy first, ourselves: a script may proxy a call to us, or we call
+   *   somebody through our own proxy. Null: it came by no Route of the proxy.
+   */
+  receive(
+    request: Request,
+    flow: Flow,
+    accept: () => ServerTransaction,
+    before: Pick<ProxyDialogs, 'find'> | null,
+  ): boolean {
     const belongs = this.#find(request)
-    if (belongs === null) return false
+    if (belongs === null || before?.find(request) !== undefined) return false
     const name = this.#performer.name(accept())
     this.#contacts.heard(request.callId, flow)
     this.#performer.input(() => {
