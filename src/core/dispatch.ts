@@ -226,6 +226,7 @@ export class Dispatch implements TransactionUser {
     const call = kind === 'invite' ? begun(exchange) : undefined
     const job: Job = { kind, request, response: null, path, routeConsumed, elapsedMs: 0, call }
     reservation.decide(job, (outcome) => {
+      if (outcome.handedOn && exchange.call !== null) exchange.call.kind = 'proxy'
       try {
         decide(exchange, outcome, this.#o)
       } catch (error) {
@@ -303,9 +304,10 @@ export class Dispatch implements TransactionUser {
   }
 }
 
-/** What `b2bua.onInvite` knows of a call. */
+/** What `b2bua.onInvite` knows of a call. Whatever comes of it, the record is of the B2BUA's, unless it is handed on. */
 function begun({ call, request }: Exchange): CallInfo | undefined {
   if (call === null) return undefined
+  call.kind = 'b2bua'
   const replaces = request.headers.has('replaces')
   return { id: call.id, state: 'calling', side: null, referTo: null, replaces }
 }
