@@ -40,6 +40,8 @@ describe('defaults', () => {
       mtu: 1500,
       proxy_protocol_from: [],
     })
+    // RFC 3261 §16.6 step 11: Timer C is larger than three minutes.
+    assert.ok(config.transaction.timer_c_secs > 180)
     assert.equal(config.tls, null)
     assert.equal(config.metrics.prometheus, null)
     assert.equal(config.admin, null)
