@@ -99,7 +99,7 @@ export const blocks = {
     max_series: optional(
       amount(1, 1_000_000),
       1000,
-      'Label sets of one metric; further ones are counted in the series `__other__`.',
+      'Label sets of one metric of the script; further ones are counted in the series `__other__`.',
     ),
   }),
   admin: optionalBlock('The admin API. Absent: off.', {
