@@ -14,7 +14,7 @@ import type { Flow, Target, TransportPort } from '../stack/transport.ts'
 import type { B2buaCore } from './b2bua/b2bua-core.ts'
 import { Call, type CallTracker } from './calls.ts'
 import { decide, subscribe } from './decide.ts'
-import { Exchange, reasonOf } from './exchange.ts'
+import { Exchange } from './exchange.ts'
 import { FlowTokens, isFlow } from './flow-tokens.ts'
 import type { ProxyCore } from './proxy-core.ts'
 import type { ProxyDialogs } from './proxy-dialogs.ts'
@@ -163,7 +163,7 @@ export class Dispatch implements TransactionUser {
     if (exchange === undefined && this.#o.b2bua.cancel(invite, cancel)) return
     // Its final response is out: the CANCEL has no effect (§9.2).
     if (exchange === undefined || exchange.cancelled) return
-    exchange.cancel(reasonOf(cancel))
+    exchange.cancel(cancel)
     this.#notifyCancel(exchange)
   }
 
