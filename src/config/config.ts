@@ -28,7 +28,7 @@ export interface Config {
   readonly metrics: {
     /** Null: no listener of its own. */
     readonly prometheus: { readonly listen: Address; readonly path: string } | null
-    /** Label sets of one metric; further ones go to the overflow series. */
+    /** Label sets of one metric of a script; further ones go to the overflow series. */
     readonly max_series: number
   }
   /** Null: no admin API. */

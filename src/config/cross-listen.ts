@@ -1,36 +1,38 @@
 import { isIPv4 } from 'node:net'
 import { type Address, formatAddress } from '../base/address.ts'
-import type { CrossFault } from './cross.ts'
 import { formatPath, type KeyPath } from './fault.ts'
 import type { Blocks } from './schema.ts'
+import { checked, type CrossFault, valid, validEntries } from './valid.ts'
 
 const STREAMS = ['tcp', 'tls', 'ws', 'wss'] as const
 
 /** What the listeners need of each other: at least one, no port twice, balancers known. */
 export function listenFaults(blocks: Partial<Blocks>): CrossFault[] {
-  return [...none(blocks), ...balancers(blocks), ...clashes(blocks)]
+  return checked(
+    () => none(blocks),
+    () => balancers(blocks),
+    () => clashes(blocks),
+  )
 }
 
-function none({ listen }: Partial<Blocks>): CrossFault[] {
-  if (!listen || listen.udp.length > 0 || STREAMS.some((kind) => listen[kind].length > 0)) return []
-  return [
-    {
-      path: ['listen'],
-      what: 'names no listener',
-      instead: 'write udp: ["127.0.0.1:5060"] below it, or take listen out',
-    },
-  ]
+function none({ listen }: Partial<Blocks>): CrossFault | null {
+  if (!listen || listen.udp.length > 0 || STREAMS.some((kind) => listen[kind].length > 0)) return null
+  return {
+    path: ['listen'],
+    what: 'names no listener',
+    instead: 'write udp: ["127.0.0.1:5060"] below it, or take listen out',
+  }
 }
 
 /** Anybody could say where he comes from, and so whose rights he has. */
 function balancers({ listen }: Partial<Blocks>): CrossFault[] {
   if (!listen || listen.proxy_protocol_from.length > 0) return []
   return STREAMS.flatMap((kind) =>
-    listen[kind].flatMap(({ proxy_protocol }, i) =>
+    entries(() => listen[kind]).flatMap(({ at, is: { proxy_protocol } }) =>
       proxy_protocol
         ? [
             {
-              path: ['listen', kind, i, 'proxy_protocol'],
+              path: ['listen', kind, at, 'proxy_protocol'],
               what: 'needs to know which load balancers to believe',
               instead: 'write listen.proxy_protocol_from: ["10.0.0.0/8"]',
             },
@@ -38,6 +40,11 @@ function balancers({ listen }: Partial<Blocks>): CrossFault[] {
         : [],
     ),
   )
+}
+
+/** The valid ones of a list that may be no list. */
+function entries<T>(list: () => readonly T[]): { readonly at: number; readonly is: T }[] {
+  return validEntries(valid(list, []))
 }
 
 interface Listener {
@@ -50,19 +57,20 @@ interface Listener {
 
 function clashes({ listen, metrics, admin }: Partial<Blocks>): CrossFault[] {
   const listeners: Listener[] = []
-  listen?.udp.forEach((at, i) => listeners.push({ path: ['listen', 'udp', i], kind: 'udp', at, sip: true }))
-  for (const kind of STREAMS) {
-    listen?.[kind].forEach((at, i) =>
-      listeners.push({ path: ['listen', kind, i], kind: 'tcp', at, sip: true }),
-    )
+  const add = (kind: 'udp' | (typeof STREAMS)[number]): void => {
+    for (const { at: i, is } of entries(() => listen?.[kind] ?? [])) {
+      listeners.push({ path: ['listen', kind, i], kind: kind === 'udp' ? 'udp' : 'tcp', at: is, sip: true })
+    }
   }
+  add('udp')
+  for (const kind of STREAMS) add(kind)
   if (listen === null)
     listeners.push({ path: ['listen'], kind: 'tcp', at: { host: '127.0.0.1', port: 5060 }, sip: true })
-  if (metrics?.prometheus) {
-    const at = metrics.prometheus.listen
-    listeners.push({ path: ['metrics', 'prometheus', 'listen'], kind: 'tcp', at, sip: false })
-  }
-  if (admin) listeners.push({ path: ['admin', 'listen'], kind: 'tcp', at: admin.listen, sip: false })
+  const scrapes = valid(() => metrics?.prometheus?.listen, undefined)
+  if (scrapes)
+    listeners.push({ path: ['metrics', 'prometheus', 'listen'], kind: 'tcp', at: scrapes, sip: false })
+  const managed = valid(() => admin?.listen, undefined)
+  if (managed) listeners.push({ path: ['admin', 'listen'], kind: 'tcp', at: managed, sip: false })
 
   const faults: CrossFault[] = []
   for (const [i, later] of listeners.entries()) {

@@ -9,6 +9,7 @@ import { knownKeys } from './json-schema.ts'
 import { readYaml, type ReadFile } from './read.ts'
 import { blocks, type Blocks } from './schema.ts'
 import { settle } from './settle.ts'
+import { withoutInvalid } from './valid.ts'
 import { suggest } from '../base/suggest.ts'
 
 export interface Loaded {
@@ -67,24 +68,28 @@ export function parseConfig(file: string, source: string, env: Environment): Loa
   if (root === null) return { ok: false, faults, warnings, script: null }
 
   const parsed: Partial<Record<keyof Blocks, unknown>> = {}
+  /** The same, with blocks that have faults as far as they are valid. */
+  const valid: Partial<Record<keyof Blocks, unknown>> = {}
   for (const key of Object.keys(root)) {
     if (!Object.hasOwn(blocks, key)) faults.push(unknownKey(read, [], key))
   }
-  // Block by block, so that a fault in one does not hide what is wrong between the others.
+  // Value by value, so that a fault in one does not hide what is wrong between the others.
   for (const key of Object.keys(blocks) as (keyof Blocks)[]) {
     const value = Object.hasOwn(root, key) ? root[key] : undefined
     const result = blocks[key].safeParse(value)
     if (result.success) {
-      parsed[key] = result.data
+      parsed[key] = valid[key] = result.data
       continue
     }
     const { issues } = result.error
     for (const issue of issues) faults.push(...faultsOf(read, key, issue))
     // Keys that nobody knows say nothing about those that are known.
-    const rest = blocks[key].safeParse(withoutUnknown(value, issues))
-    if (rest.success) parsed[key] = rest.data
+    const known = withoutUnknown(value, issues)
+    const rest = blocks[key].safeParse(known)
+    if (rest.success) parsed[key] = valid[key] = rest.data
+    else valid[key] = validPart(key, known, rest.error.issues)
   }
-  for (const cross of crossFaults(parsed as Partial<Blocks>)) {
+  for (const cross of crossFaults(valid as Partial<Blocks>)) {
     faults.push(read.fault(cross.path, 'value', cross.what, cross.instead))
   }
   const script = namedScript(read, file, parsed.script as Blocks['script'] | undefined, root['script'])
@@ -116,6 +121,24 @@ function namedScript(
   }
 }
 
+/** A block that has faults, as far as it is valid; undefined when it is none. */
+function validPart(
+  key: keyof Blocks,
+  value: unknown,
+  issues: readonly z.core.$ZodIssue[],
+): object | undefined {
+  const paths = issues.map((issue) => pathOf(issue))
+  if (paths.some((path) => path.length === 0)) return undefined
+  // What `safeParse` makes beside its issues, and keeps to itself.
+  const made = blocks[key]._zod.run({ value, issues: [] }, { async: false })
+  if (made instanceof Promise || typeof made.value !== 'object' || made.value === null) return undefined
+  return withoutInvalid(made.value, paths)
+}
+
+function pathOf(issue: z.core.$ZodIssue): KeyPath {
+  return issue.path.map((p) => (typeof p === 'symbol' ? String(p) : p))
+}
+
 /** A copy of a block without the keys that these issues call unknown. */
 function withoutUnknown(block: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
   const copy = structuredClone(block)
@@ -129,7 +152,7 @@ function withoutUnknown(block: unknown, issues: readonly z.core.$ZodIssue[]): un
 }
 
 function faultsOf(read: ReadFile, block: string, issue: z.core.$ZodIssue): ConfigFault[] {
-  const path: KeyPath = [block, ...issue.path.map((p) => (typeof p === 'symbol' ? String(p) : p))]
+  const path: KeyPath = [block, ...pathOf(issue)]
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => unknownKey(read, path, key))

@@ -83,8 +83,8 @@ export const blocks = {
   transaction: block('Transactions.', {
     timer_c_secs: optional(
       seconds(1, 3600),
-      180,
-      'Timer C: longest time a forwarded INVITE may stay without a new provisional response.',
+      181,
+      'Timer C: longest time a forwarded INVITE may stay without a new provisional response. RFC 3261 wants more than three minutes: 180 s and less are shorter than it allows.',
     ),
   }),
   gateway,
@@ -99,7 +99,7 @@ export const blocks = {
     max_series: optional(
       amount(1, 1_000_000),
       1000,
-      'Label sets of one metric; further ones are counted in the series `__other__`.',
+      'Label sets of one metric of the script; further ones are counted in the series `__other__`.',
     ),
   }),
   admin: optionalBlock('The admin API. Absent: off.', {

@@ -14,7 +14,7 @@ import type { Flow, Target, TransportPort } from '../stack/transport.ts'
 import type { B2buaCore } from './b2bua/b2bua-core.ts'
 import { Call, type CallTracker } from './calls.ts'
 import { decide, subscribe } from './decide.ts'
-import { Exchange, reasonOf } from './exchange.ts'
+import { Exchange } from './exchange.ts'
 import { FlowTokens, isFlow } from './flow-tokens.ts'
 import type { ProxyCore } from './proxy-core.ts'
 import type { ProxyDialogs } from './proxy-dialogs.ts'
@@ -168,7 +168,7 @@ export class Dispatch implements TransactionUser {
     if (exchange === undefined && this.#o.b2bua.cancel(invite, cancel)) return
     // Its final response is out: the CANCEL has no effect (§9.2).
     if (exchange === undefined || exchange.cancelled) return
-    exchange.cancel(reasonOf(cancel))
+    exchange.cancel(cancel)
     this.#notifyCancel(exchange)
   }
 
@@ -231,6 +231,7 @@ export class Dispatch implements TransactionUser {
     const call = kind === 'invite' ? begun(exchange) : undefined
     const job: Job = { kind, request, response: null, path, routeConsumed, elapsedMs: 0, call }
     reservation.decide(job, (outcome) => {
+      if (outcome.handedOn && exchange.call !== null) exchange.call.kind = 'proxy'
       try {
         decide(exchange, outcome, this.#o)
       } catch (error) {
@@ -308,9 +309,10 @@ export class Dispatch implements TransactionUser {
   }
 }
 
-/** What `b2bua.onInvite` knows of a call. */
+/** What `b2bua.onInvite` knows of a call. Whatever comes of it, the record is of the B2BUA's, unless it is handed on. */
 function begun({ call, request }: Exchange): CallInfo | undefined {
   if (call === null) return undefined
+  call.kind = 'b2bua'
   const replaces = request.headers.has('replaces')
   return { id: call.id, state: 'calling', side: null, referTo: null, replaces }
 }

@@ -15,8 +15,11 @@ const NONE: readonly never[] = []
 
 /** Whatever runs a request's branches. */
 export interface Branches {
-  /** The caller has sent CANCEL. */
-  cancel(): void
+  /**
+   * Gives up what runs: the caller has sent CANCEL.
+   * @param reasons its Reason header fields, for our CANCELs (RFC 3326)
+   */
+  cancel(reasons: readonly string[]): void
   /** The server stops: no timer is left, nothing is sent. */
   drop(): void
 }
@@ -67,7 +70,8 @@ export class Exchange implements Linked<Exchange> {
   #cancelled = false
   #ringing = false
   #final = false
-  #reason: string | null = null
+  /** The Reason header fields of the caller's CANCEL. */
+  #reasons: readonly string[] = NONE
   #answeredTags: readonly string[] = NONE
   #early: readonly ProxyDialog[] = NONE
   readonly #o: ExchangeOptions
@@ -106,11 +110,11 @@ export class Exchange implements Linked<Exchange> {
   }
 
   /** §16.10: nothing is sent here but what the branches then answer; before there are any, the verdict waits for it. */
-  cancel(reason: string | null): void {
+  cancel(cancel: Request): void {
     if (this.#final || this.#cancelled) return
     this.#cancelled = true
-    this.#reason = reason
-    this.proxied?.cancel()
+    this.#reasons = cancel.headers.all('reason')
+    this.proxied?.cancel(this.#reasons)
   }
 
   /**
@@ -156,7 +160,7 @@ export class Exchange implements Linked<Exchange> {
   abandoned(): void {
     if (this.#final) return
     this.#final = true
-    this.proxied?.cancel()
+    this.proxied?.cancel(NONE)
     this.#abandonEarly()
     this.call?.fail('error', 500, 'error', null)
   }
@@ -179,7 +183,7 @@ export class Exchange implements Linked<Exchange> {
         resultOf(meant, why, this.#ringing),
         status,
         initiatorOf(why),
-        reasonOf(response) ?? this.#reason,
+        reasonOf(response) ?? this.#reasons[0] ?? null,
       )
       return
     }

@@ -18,6 +18,8 @@ import { Failover } from './failover.ts'
 import type { ProxyCore } from './proxy-core.ts'
 import type { Decision, HandlerKind, Outcome } from './verdict.ts'
 
+const NO_HEADERS: readonly (readonly [name: string, value: string])[] = []
+
 /** How often `onFailure` may try others for one request. */
 const MAX_RETARGETS = 8
 
@@ -40,6 +42,8 @@ export class ProxiedRequest implements Branches, BranchListener {
   /** The request as last edited. */
   #original: Request
   #retargets = 0
+  /** Of the CANCELs that the caller's has brought about. */
+  #cancelHeaders = NO_HEADERS
   /** Effects wait for the last of those being performed. */
   #effects: ContextEffect[] | null = null
   #performing = false
@@ -94,7 +98,8 @@ export class ProxiedRequest implements Branches, BranchListener {
     return gateway === null || (this.#core.gateways?.movesOn(gateway, rerouteCause(status, local)) ?? true)
   }
 
-  cancel(): void {
+  cancel(reasons: readonly string[]): void {
+    this.#cancelHeaders = reasons.map((reason) => ['Reason', reason])
     this.#perform(this.#context.cancel())
   }
 
@@ -144,7 +149,7 @@ export class ProxiedRequest implements Branches, BranchListener {
         if (branch.transaction === null) {
           branch.watch?.failed('cancelled')
           this.#perform(this.#context.failed(branch.index, 'cancelled'))
-        } else branch.transaction.cancel()
+        } else branch.transaction.cancel(this.#cancelHeaders)
         break
       case 'startTimerC':
         branch.timerC?.cancel()

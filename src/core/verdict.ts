@@ -132,9 +132,13 @@ export interface Decision {
   readonly authUser: string | null
 }
 
-export type Outcome =
+export type Outcome = (
   | { readonly ok: true; readonly decision: Decision }
   | { readonly ok: false; readonly reason: ScriptFailureReason; readonly what: string }
+) & {
+  /** Of an `invite` job: `call.proxy()` gave it to `proxy.onRequest`, which has decided, or failed. */
+  readonly handedOn?: true
+}
 
 export type HandlerKind = 'request' | 'reply' | 'failure' | 'cancel' | CallHandlerKind
 

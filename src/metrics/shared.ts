@@ -13,7 +13,7 @@ export interface MetricsShared {
 }
 
 export interface MetricsSharedOptions {
-  /** Label sets a metric may have over all threads before the rest go to `__other__`. 1000 unless told. */
+  /** Label sets a script's metric may have over all threads before the rest go to `__other__`. 1000 unless told. */
   readonly maxSeriesPerMetric?: number
   /** Label sets of all metrics together; rounded up to a power of two. 98,304 unless told. */
   readonly maxSeries?: number
@@ -123,7 +123,7 @@ export class Directory {
 
   /**
    * The cell of a series, the same in every thread. -1: the metric has its limit of label sets, or the table is full.
-   * @param limited false for the series that take what overflows, which must always find a place
+   * @param limited false for the series that take what overflows and for the server's own, which must always find a place
    */
   cell(claim: Claim, name: string, labels: readonly string[], limited: boolean): number {
     const key = hash64(seriesText(name, claim.epoch, labels), this.#seed)
@@ -148,7 +148,7 @@ export class Directory {
   #admit(count: number, limited: boolean): boolean {
     const taken = Number(Atomics.add(this.#series, this.#places * SERIES_WORDS, 1n))
     if (!limited) {
-      // The rest is kept for series that must have a place, and is more than there are names.
+      // The rest is kept for series that must have a place, and is more than there are of them.
       if (taken < this.#places - 1) return true
       Atomics.sub(this.#series, this.#places * SERIES_WORDS, 1n)
       return false

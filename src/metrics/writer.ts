@@ -222,7 +222,8 @@ export class MetricsWriter {
     const overflows = this.#overflows(shape.name)
     let other: S | null = null
     const tree = new LabelTree<S>(shape.labels, {
-      open: (labels) => open(known, labels, true),
+      // The server's own label values are finite: its series are there whatever scripts may have.
+      open: (labels) => open(known, labels, shape.origin === 'script'),
       overflow: () => {
         overflows.inc()
         other ??= open(known, Array<string>(shape.labels.length).fill(OTHER), false)
@@ -236,7 +237,7 @@ export class MetricsWriter {
     return { only: null, find: (values) => tree.find(values), misuse }
   }
 
-  /** Slots of the slab for a series, unless the metric has its limit of label sets over all threads. */
+  /** Slots of the slab for a series, unless a script's metric has its limit of label sets over all threads. */
   #slots(known: Known, labels: readonly string[], limited: boolean, count: number): Slots | null {
     if (this.#directory.cell(known.claim, known.shape.name, labels, limited) < 0) return null
     const slots = this.#slab.take(count)

@@ -36,6 +36,8 @@ export interface ConnectionListener {
   onPeerEnded(connection: Connection): boolean
   /** The peer has answered a ping. */
   onAlive(connection: Connection): void
+  /** A message of a WebSocket is longer than any may be: it is not read, and the connection ends. */
+  onTooLong(connection: Connection): void
   /** Once, with why: null for an orderly end. */
   onClosed(connection: Connection, error: string | null): void
 }

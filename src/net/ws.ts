@@ -7,10 +7,10 @@ import type { Address } from '../base/address.ts'
 import { SEND_LIMIT_BYTES, type Connection, type ConnectionListener, type Opened } from './connection.ts'
 import { localOf } from './tcp.ts'
 
-/** A SIP message and nothing else: as long as the longest datagram. */
-const MAX_MESSAGE_BYTES = 65_535
 /** Status codes of RFC 6455 §7.4.1. */
 const GOING_AWAY = 1001
+/** What `ws` says of a message whose frames announce more than `maxPayload`; it closes with 1009. */
+const TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
 
 /** One WebSocket connection of a SIP client (RFC 7118): a message of the one is a message of the other. */
 class WsConnection implements Connection {
@@ -30,8 +30,9 @@ class WsConnection implements Connection {
       if (Buffer.isBuffer(data)) listener.onBytes(this, data)
     })
     ws.on('pong', () => listener.onAlive(this))
-    ws.on('error', (error) => {
+    ws.on('error', (error: NodeJS.ErrnoException) => {
       this.#why ??= error.message
+      if (error.code === TOO_LONG) listener.onTooLong(this)
     })
     ws.on('close', () => listener.onClosed(this, this.#why))
   }
@@ -86,16 +87,18 @@ interface Handshake {
 /** The opening handshake of WebSockets with the subprotocol `sip`, on sockets that somebody else has accepted. */
 export class WsHandshakes {
   readonly #server: Server
-  readonly #upgrader = new WebSocketServer({
-    noServer: true,
-    maxPayload: MAX_MESSAGE_BYTES,
-    perMessageDeflate: false,
-    clientTracking: false,
-    handleProtocols: () => 'sip',
-  })
+  readonly #upgrader: WebSocketServer
   readonly #handshakes = new Map<Duplex, Handshake>()
 
-  constructor() {
+  /** @param maxMessageBytes of one message: a SIP message and nothing else */
+  constructor(maxMessageBytes: number) {
+    this.#upgrader = new WebSocketServer({
+      noServer: true,
+      maxPayload: maxMessageBytes,
+      perMessageDeflate: false,
+      clientTracking: false,
+      handleProtocols: () => 'sip',
+    })
     this.#server = createServer({ maxHeaderSize: 16_384 }, (_request, response) => {
       // RFC 9110 §15.5.22.
       response.writeHead(426, { Upgrade: 'websocket', Connection: 'close', 'Content-Length': 0 }).end()

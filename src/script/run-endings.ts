@@ -3,7 +3,7 @@ import type { Outcome } from '../core/verdict.ts'
 import type { ScriptFailureReason } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
 import { LABELS } from './blame.ts'
-import type { Manifest } from './conversation.ts'
+import type { HandlerInfo, Manifest } from './conversation.ts'
 import type { Run } from './run.ts'
 import type { RunQueue } from './run-queue.ts'
 
@@ -37,15 +37,17 @@ export class RunEndings {
 
   /**
    * The run is over: the next of its call is ready, and who asked is told.
+   * @param handler the last that ran; null: not known
    * @param tookMs as its worker says; without it, since it was offered
    */
-  settle(run: Run, outcome: Outcome, tookMs?: number): void {
+  settle(run: Run, outcome: Outcome, handler: HandlerInfo | null = null, tookMs?: number): void {
     this.#queue.settled(run)
     const waitMs = run.offeredAt - run.since
     const runMs = tookMs ?? this.#clock.now() - run.offeredAt
     this.#spine.scriptJobDone.publish({ handler: LABELS[run.kind], waitMs, runMs })
     try {
-      run.done(outcome)
+      const handedOn = run.kind === 'invite' && handler?.kind === 'request'
+      run.done(handedOn ? { ...outcome, handedOn } : outcome)
     } catch (error) {
       // A bug of the caller's: loud, but not at the cost of the other verdicts of this batch.
       queueMicrotask(() => {

@@ -38,10 +38,10 @@ export class WorkerReports {
     const what = reader.number()
     if (what === ToHost.done) {
       const id = reader.number()
-      reader.number()
+      const handler = link.manifest.handlers[reader.number()] ?? null
       const tookMs = reader.number()
       const decision = readDecision(reader)
-      this.#answered(link, id, { ok: true, decision }, tookMs, null, null)
+      this.#answered(link, id, { ok: true, decision }, tookMs, handler, null)
     } else if (what === ToHost.failed) {
       const id = reader.number()
       const handler = link.manifest.handlers[reader.number()] ?? null
@@ -93,6 +93,6 @@ export class WorkerReports {
         run,
       )
     }
-    this.#endings.settle(run, outcome, tookMs)
+    this.#endings.settle(run, outcome, handler, tookMs)
   }
 }

@@ -76,7 +76,7 @@ export class WorkerWatch {
       const what = own ? blame(handler, why) : `its worker was lost to another handler: ${why}`
       const kind = own ? reason : 'worker_lost'
       this.#endings.fail(handler?.name ?? LABELS[run.kind], kind, what, handler?.where ?? null, run)
-      this.#endings.settle(run, { ok: false, reason: kind, what })
+      this.#endings.settle(run, { ok: false, reason: kind, what }, handler)
     }
     link.runs.clear()
     link.abandoned.clear()
@@ -152,7 +152,7 @@ export class WorkerWatch {
     const handler = handlerOf(link, run)
     const what = `${nameOf(handler)} did not return a verdict within ${this.#limits.handlerTimeoutMs} ms`
     this.#endings.fail(handler?.name ?? LABELS[run.kind], 'timeout', what, handler?.where ?? null, run)
-    this.#endings.settle(run, { ok: false, reason: 'timeout', what })
+    this.#endings.settle(run, { ok: false, reason: 'timeout', what }, handler)
     // Handlers that never end keep their memory: before they fill the worker, it makes room for a fresh one.
     if (!link.draining && link.abandoned.size * 2 >= this.#limits.handlersPerWorker) {
       this.#pool.retire(link)

@@ -18,7 +18,8 @@ export interface MessageCrossed {
 /** Bytes came in that are not a SIP message we can process (§16.3, RFC 4475 §3). */
 export interface MessageFaulted {
   readonly path: Path
-  readonly bytes: Uint8Array
+  /** As far as they are there; null: it was too long to be read at all. */
+  readonly bytes: Uint8Array | null
   /** What is wrong, in one line without bytes of the peer's. */
   readonly what: string
   readonly at: number

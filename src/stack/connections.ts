@@ -52,7 +52,7 @@ export class Connections {
   readonly #turns: StreamTurns
   readonly #table: StreamTable
   readonly #tls: TlsContexts
-  readonly #ws = new WsHandshakes()
+  readonly #ws: WsHandshakes
   readonly #acceptors: Acceptor[] = []
   readonly #connecting = new Map<string, ((flow: Flow | null) => void)[]>()
   readonly #streams = new Map<Connection, Stream>()
@@ -70,6 +70,7 @@ export class Connections {
       handle: (connection, bytes) => this.#onBytes(connection, bytes),
     })
     this.#tls = new TlsContexts(options.tls ?? undefined)
+    this.#ws = new WsHandshakes(options.limits.maxMessageBytes)
   }
 
   /** Handshakes from now on use this. @throws when it does not fit together; the old one stays then */
@@ -189,6 +190,10 @@ export class Connections {
     onAlive: (connection) => {
       const stream = this.#streams.get(connection)
       if (stream !== undefined) this.#table.alive(stream)
+    },
+    onTooLong: (connection) => {
+      const stream = this.#streams.get(connection)
+      if (stream !== undefined) this.#o.intake.onUnread(stream.flow)
     },
     onClosed: (connection, error) => {
       const stream = this.#streams.get(connection)

@@ -62,6 +62,13 @@ export class Intake {
     this.#onFault(flow, bytes, fault, result.ok ? asRequest(result.message) : result.answerable)
   }
 
+  /** A message that was too long to be read: nothing of it is there to be answered or traced. */
+  onUnread(flow: Flow): void {
+    const { spine, clock } = this.#o
+    const what = 'the message is too long'
+    spine.messageFaulted.publish({ path: flow.path, bytes: null, what, at: clock.wallTime() })
+  }
+
   #onMessage(message: Message, bytes: Uint8Array, flow: Flow): void {
     const { spine, clock } = this.#o
     if (spine.messageReceived.active) {

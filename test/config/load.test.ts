@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { parse } from 'yaml'
 import type { Config } from '../../src/config/config.ts'
 import type { Environment } from '../../src/config/expand.ts'
 import { formatFault } from '../../src/config/fault.ts'
@@ -40,6 +41,8 @@ describe('defaults', () => {
       mtu: 1500,
       proxy_protocol_from: [],
     })
+    // RFC 3261 §16.6 step 11: Timer C is larger than three minutes.
+    assert.ok(config.transaction.timer_c_secs > 180)
     assert.equal(config.tls, null)
     assert.equal(config.metrics.prometheus, null)
     assert.equal(config.admin, null)
@@ -165,6 +168,7 @@ cdr: { enabled: true, backend: http, file: { pth: x } }
     assert.deepEqual(
       result.faults.map((f) => `${f.line}:${f.column} ${f.path} ${f.what}`),
       [
+        '1:57 script.sync_pool_max is less than sync_pool_size',
         '1:60 script.reload is not one of auto, sighup',
         '1:78 script.sync_pool_min is not a key of the configuration',
         '2:32 cdr.backend is http, and there is no cdr.http',
@@ -172,6 +176,82 @@ cdr: { enabled: true, backend: http, file: { pth: x } }
       ],
     )
     assert.equal(result.script?.path, '/etc/s.ts')
+  })
+  it('of one value do not hide what is wrong between others of its block', () => {
+    const both = (block: string): string[] =>
+      bad(`${block.startsWith('script') ? '' : SCRIPT}${block}\n`).map(
+        (fault) => /^\S+ (\S+ — \w+ \w+)/.exec(fault)?.[1] ?? fault,
+      )
+    assert.deepEqual(both('script: { path: s.ts, sync_pool_size: 9, sync_pool_max: 2, reload: sometimes }'), [
+      'script.sync_pool_max — is less',
+      'script.reload — is not',
+    ])
+    assert.deepEqual(both('admin: { listen: "0.0.0.0:9465", insecure: maybe }'), [
+      'admin.listen — is open',
+      'admin.insecure — is neither',
+    ])
+    assert.deepEqual(both('registrar: { min_expires: 5000, max_contacts: x }'), [
+      'registrar.default_expires — is less',
+      'registrar.max_contacts — is not',
+    ])
+    assert.deepEqual(
+      both(
+        `gateway: { groups: [{ name: a, algorithm: random, destinations: [{ uri: "sip:a" }] }, { name: a, destinations: [] }] }`,
+      ),
+      [
+        'gateway.groups[0].algorithm — is not',
+        'gateway.groups[1].name — is the',
+        'gateway.groups[1].destinations — is empty',
+      ],
+    )
+    assert.deepEqual(both('listen: { udp: ["127.0.0.1:1", "x", "127.0.0.1:1"], tls: ["127.0.0.1:2"] }'), [
+      'listen.udp[1] — is a',
+      'listen.udp[2] — is taken',
+      'listen.tls — needs a',
+    ])
+    assert.deepEqual(both('tls: { certificate: a.pem, min_version: SSL, verify_client: true }'), [
+      'tls.certificate — is given',
+      'tls.min_version — is not',
+      'tls.verify_client — needs to',
+    ])
+    assert.deepEqual(both('cdr: { backends: [http, telex, http], syslog: 5 }'), [
+      'cdr.backends[0] — is http',
+      'cdr.backends[1] — is not',
+      'cdr.backends[2] — names http',
+      'cdr.syslog — is not',
+    ])
+    assert.deepEqual(
+      both(
+        'media: { rtpengine: { instances: [{ address: "127.0.0.1:1" }, { address: x }, { address: "127.0.0.1:1" }] } }',
+      ),
+      ['media.rtpengine.instances[1].address — is a', 'media.rtpengine.instances[2].address — is there'],
+    )
+    assert.deepEqual(
+      both('auth: { backend: http, algorithms: [MD4], qop: [], users: { alice: 5, bob: x } }'),
+      [
+        'auth — has no',
+        'auth.backend — is http',
+        'auth.algorithms[0] — is not',
+        'auth.qop — is empty',
+        'auth.users.alice — is a',
+      ],
+    )
+  })
+  it('of a value say nothing of what depends on it', () => {
+    for (const block of [
+      'registrar: { min_expires: x, default_expires: 10 }',
+      'registrar: { min_expires: 8000, max_expires: x, default_expires: 8000 }',
+      'script: { path: s.ts, sync_pool_size: x, sync_pool_max: 1 }',
+      'admin: { listen: "0.0.0.0:9465", auth: { token: "sec ret" } }',
+      'listen: { udp: x }',
+      'gateway: { groups: [{ name: "a b", destinations: [{ uri: "sip:a" }] }, { name: a, destinations: [{ uri: "sip:a" }] }] }',
+      'tls: { certificate: a.pem, private_key: 5 }',
+      'auth: { backend: telex, users: { alice: x } }',
+      'cdr: { backend: http, http: 5 }',
+      'media: { rtpengine: { address: x } }',
+    ]) {
+      assert.equal(bad(`${block.startsWith('script') ? '' : SCRIPT}${block}\n`).length, 1, block)
+    }
   })
   it('name a variable that is not set, and never a value', () => {
     assert.deepEqual(
@@ -392,6 +472,17 @@ describe('what is not supported yet', () => {
   })
 })
 
+type Tree = Record<string | number, unknown>
+
+/** The path of every block, list and value. */
+function placesIn(value: unknown, at: readonly (string | number)[] = []): (string | number)[][] {
+  if (typeof value !== 'object' || value === null) return [[...at]]
+  const below = Object.entries(value).flatMap(([key, child]) =>
+    placesIn(child, [...at, Array.isArray(value) ? Number(key) : key]),
+  )
+  return at.length === 0 ? below : [[...at], ...below]
+}
+
 describe('the file of the quick start', () => {
   it('is without fault and without warning, and names every key', () => {
     const source = readFileSync(new URL('../../siphon.yaml', import.meta.url), 'utf8')
@@ -407,5 +498,19 @@ describe('the file of the quick start', () => {
       { CDR_TOKEN: 't', HEP_KEY: 'k' },
     )
     assert.ok(all.ok, all.ok ? '' : all.faults.map(formatFault).join('\n'))
+    // Whatever is wrong, wherever: it is said, and the other checks find their way around it.
+    const whole = parse(uncommented) as Tree
+    const places = placesIn(whole)
+    assert.ok(places.length > 100)
+    for (const place of places) {
+      for (const wrong of [[{ x: 1 }], -1]) {
+        const [block = ''] = place
+        const spoilt: Tree = structuredClone({ script: whole['script'], [block]: whole[block] })
+        const last = place.at(-1) as string
+        const owner = place.slice(0, -1).reduce((o, key) => o[key] as Tree, spoilt)
+        owner[last] = wrong
+        assert.doesNotThrow(() => parseConfig('f', JSON.stringify(spoilt), {}), place.join('.'))
+      }
+    }
   })
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Outcome } from '../../src/core/verdict.ts'
 import { decision, lab, relay, reply, request } from './lab.ts'
 
 const ALICE = '10.0.0.1'
@@ -66,6 +67,42 @@ describe('admission before state', () => {
     assert.deepEqual(failed, [['onRequest', 'no_handler', 'the script has no handler for INVITE']])
     assert.deepEqual([l.lastResponse().status, l.lastResponse().reason], [500, 'No Script Handler'])
     assert.equal(l.records[0]?.disconnectInitiator, 'server')
+  })
+})
+
+describe('the kind of a record', () => {
+  const failed = { ok: false, reason: 'exception', what: 'thrown' } as const
+  const kindAfter = (...outcomes: readonly Outcome[]): unknown => {
+    const l = lab()
+    l.handled.add('invite')
+    l.failing.push(...outcomes)
+    l.receive(request('INVITE'), ALICE)
+    l.clock.advance(70_000)
+    return [l.records[0]?.kind, l.records[0]?.responseCode]
+  }
+
+  it('is b2bua once b2bua.onInvite was asked, though nobody was dialled', () => {
+    assert.deepEqual(kindAfter({ ok: true, decision: reply(603) }), ['b2bua', 603])
+    assert.deepEqual(kindAfter(failed), ['b2bua', 500])
+  })
+
+  it('is proxy where call.proxy() handed the INVITE on, and where nobody was asked', () => {
+    assert.deepEqual(kindAfter({ ok: true, decision: reply(603), handedOn: true }), ['proxy', 603])
+    assert.deepEqual(kindAfter({ ...failed, handedOn: true }), ['proxy', 500])
+    const l = lab()
+    l.handled.add('invite')
+    l.receive(request('INVITE', { headers: ['Max-Forwards: 0'] }), ALICE)
+    assert.deepEqual([l.records[0]?.kind, l.records[0]?.responseCode], ['proxy', 483])
+  })
+
+  it('is b2bua when the caller hung up while b2bua.onInvite was thinking', () => {
+    const l = lab()
+    l.handled.add('invite')
+    l.state.auto = false
+    l.receive(request('INVITE'), ALICE)
+    l.receive(request('CANCEL', { branch: 'z9hG4bK-INVITE-1' }), ALICE)
+    l.run()
+    assert.deepEqual([l.records[0]?.kind, l.records[0]?.responseCode], ['b2bua', 487])
   })
 })
 

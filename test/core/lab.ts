@@ -244,7 +244,7 @@ export function lab(options: { timerCMs?: number; maxAgeMs?: number } = {}) {
   /** Lets waiting handlers come to their verdict. */
   const run = (): void => {
     for (let entry = jobs.shift(); entry !== undefined; entry = jobs.shift()) {
-      const failed = entry.job.kind === 'request' ? failing.shift() : undefined
+      const failed = /^(request|invite)$/.test(entry.job.kind) ? failing.shift() : undefined
       const fallback = decision(entry.job.kind === 'request' ? { do: 'relay', target: null } : { do: 'pass' })
       entry.done(failed ?? { ok: true, decision: script[entry.job.kind].shift() ?? fallback })
     }

@@ -242,6 +242,27 @@ describe('how calls end (contract §3, §5)', () => {
     assert.deepEqual(l.leftovers(), [])
   })
 
+  it('passes the Reasons of a CANCEL on, to every branch, and none of its own', () => {
+    const l = lab()
+    const reasons = ['SIP;cause=200;text="Call completed elsewhere"', 'Q.850;cause=16']
+    l.script.request.push(fork(['sip:bob@10.0.0.2', 'sip:bob@10.0.0.3']))
+    l.receive(request('INVITE'), ALICE)
+    l.answer(BOB, 'INVITE', 180)
+    const headers = ['Max-Forwards: 70', ...reasons.map((reason) => `Reason: ${reason}`)]
+    l.receive(request('CANCEL', { branch: 'z9hG4bK-INVITE-1', headers }), ALICE)
+    assert.deepEqual(l.lastTo(BOB, 'CANCEL').headers.all('reason'), reasons)
+    // Its CANCEL has waited for this one's first response.
+    l.answer('10.0.0.3', 'INVITE', 180)
+    assert.deepEqual(l.lastTo('10.0.0.3', 'CANCEL').headers.all('reason'), reasons)
+
+    const other = lab()
+    other.script.request.push(fork(['sip:bob@10.0.0.2', 'sip:bob@10.0.0.3']))
+    other.receive(request('INVITE'), ALICE)
+    other.answer(BOB, 'INVITE', 180)
+    other.answer('10.0.0.3', 'INVITE', 603, { headers: [['Reason', 'Q.850;cause=21']] })
+    assert.equal(other.lastTo(BOB, 'CANCEL').headers.has('reason'), false)
+  })
+
   it('lets a 2xx that crosses the CANCEL win', () => {
     const l = lab()
     l.receive(request('INVITE'), ALICE)

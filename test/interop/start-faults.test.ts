@@ -78,14 +78,14 @@ describe('siphon run, where it cannot', { concurrency: true }, () => {
   }
 
   it('says of a script that does not load what check says, and ends with 78', async (t) => {
-    const { config } = await project(t, `${GOOD}\n  nonsense()\n`)
+    const { config } = await project(t, `${GOOD}\n  JSON.parse('nonsense')\n`)
     const ran = await siphon('run', '-c', config)
     const checked = await siphon('check', '-c', config)
     assert.deepEqual(ran, checked)
-    const place = config.replace('siphon.yaml', 'script.ts:4:3')
+    const place = config.replace('siphon.yaml', 'script.ts:4:8')
     assert.deepEqual(checked, {
       code: 78,
-      output: `${place} — ReferenceError: nonsense is not defined\n`,
+      output: `${place} — SyntaxError: Unexpected token 'o', "nonsense" is not valid JSON\n`,
     })
   })
 })

@@ -169,6 +169,22 @@ describe('the limit of label sets', () => {
     assert.equal([...reader.families()].find((f) => f.shape.name === 'calls_total')?.series.length, 11)
   })
 
+  it("is none of the server's own metrics, even where scripts have filled the table", () => {
+    const { reader, writer } = bench({ maxSeriesPerMetric: 2, maxSeries: 64 })
+    const script = writer().counter('mine_total', 'Mine', { labels: ['l'] })
+    for (let i = 0; i < 100; i++) script.labels({ l: i }).inc()
+    // Two label sets each: together more than scripts may have.
+    for (let m = 0; m < 60; m++) {
+      const other = writer().gauge(`g${m}`, 'G', { labels: ['l'] })
+      for (let i = 0; i < 2; i++) other.labels({ l: i }).inc()
+    }
+    const own = writer('engine', 'builtin').counter('siphon_results_total', 'R', { labels: ['result'] })
+    for (let i = 0; i < 10; i++) own.labels({ result: i }).inc()
+    for (let i = 0; i < 10; i++) assert.equal(reader.value('siphon_results_total', { result: String(i) }), 1)
+    assert.equal(reader.value('siphon_metrics_overflow_total', { metric: 'siphon_results_total' }), 0)
+    assert.equal(reader.value('mine_total', { l: '__other__' }), 98)
+  })
+
   it('holds for gauges and histograms, and when the whole table is full', () => {
     const { reader, writer } = bench({ maxSeries: 64 })
     const w = writer()

@@ -33,7 +33,7 @@ function listenTcp(
     address,
     balancers: null,
     tls: new TlsContexts(),
-    ws: new WsHandshakes(),
+    ws: new WsHandshakes(65_535),
     porter: porter(open),
     listener,
     onOpened,
@@ -48,6 +48,7 @@ function keeping(): ConnectionListener & { bytes: string; closed: (string | null
     onBytes: (_: Connection, bytes: Buffer) => void (kept.bytes += bytes.toString('latin1')),
     onPeerEnded: () => false,
     onAlive: () => undefined,
+    onTooLong: () => undefined,
     onClosed: (_: Connection, why: string | null) => void kept.closed.push(why),
   }
   return kept

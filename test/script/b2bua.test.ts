@@ -130,13 +130,35 @@ describe('handlers of calls', () => {
       })`,
     )
     assert.ok(r.started.ok, JSON.stringify(r.started))
-    assert.deepEqual(made(await r.run(of('invite'))), {
+    const outcome = await r.run(of('invite'))
+    assert.equal(outcome.handedOn, true)
+    assert.deepEqual(made(outcome), {
       verdict: { do: 'relay', target: 'sip:10.0.0.1' },
       edits: [['set', 'X-Seen', '1']],
       recordRoute: true,
       cdr: '{"way":"proxy"}',
       authUser: null,
     })
+  })
+
+  it('says whose mistake it was, before call.proxy() or after it', async (t) => {
+    const r = await rig(
+      t,
+      `import { b2bua, proxy } from 'siphon'
+      b2bua.onInvite((call) => {
+        if (call.ruri.includes('mine')) throw new Error('mine')
+        return call.ruri.includes('refused') ? call.reject(603) : call.proxy()
+      })
+      proxy.onRequest(() => { throw new Error('its') })`,
+    )
+    assert.ok(r.started.ok, JSON.stringify(r.started))
+    const run = async (uri: string): Promise<unknown> => {
+      const { ok, handedOn = false } = await r.run(of('invite', {}, { uri }))
+      return [ok, handedOn]
+    }
+    assert.deepEqual(await run('sip:mine@b.example'), [false, false])
+    assert.deepEqual(await run('sip:refused@b.example'), [true, false])
+    assert.deepEqual(await run('sip:its@b.example'), [false, true])
   })
 
   it('mistakes cost the call and are blamed on the handler', async (t) => {

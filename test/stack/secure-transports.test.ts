@@ -9,7 +9,9 @@ import { WebSocket } from 'ws'
 import type { Address, Protocol } from '../../src/base/address.ts'
 import { clientOnly, type TlsMaterial } from '../../src/net/tls.ts'
 import { buildResponse } from '../../src/sip/message/build.ts'
+import { defaultLimits } from '../../src/sip/message/limits.ts'
 import type { Request } from '../../src/sip/message/message.ts'
+import { defaultTransportLimits } from '../../src/stack/transport-layer.ts'
 import type { Flow, Target } from '../../src/stack/transport.ts'
 import { certificate } from '../support/certificate.ts'
 import { missing, until } from '../support/programs.ts'
@@ -233,9 +235,25 @@ describe('WebSockets (RFC 7118)', () => {
     const lab = await transportLab(t)
     const { port } = await open(lab, 'ws')
     const { ws } = await dial(t, `ws://127.0.0.1:${port}`)
+    const code = new Promise((closed) => ws.once('close', closed))
     ws.send('x'.repeat(70_000))
-    await until('the end', () => ws.readyState === ws.CLOSED)
+    assert.equal(await code, 1009)
     await until('to be gone', () => lab.layer.connections.ws === 0)
+    assert.deepEqual(lab.faults, ['the message is too long'])
+  })
+
+  it('take messages as long as the configuration allows, and no longer ones', async (t) => {
+    for (const protocol of skip ? (['ws'] as const) : (['ws', 'wss'] as const)) {
+      const message = { ...defaultLimits, maxMessageBytes: 200_000 }
+      const lab = await transportLab(t, { limits: { ...defaultTransportLimits, message }, tls: material })
+      const { port } = await open(lab, protocol)
+      const { ws } = await dial(t, `${protocol}://127.0.0.1:${port}`)
+      ws.send(`${options('SIP/2.0/WS x.invalid', '')}${'x'.repeat(100_000)}`)
+      assert.equal((await lab.request()).message.body.length, 100_000)
+      ws.send('x'.repeat(200_001))
+      await until('the fault', () => lab.faults.length === 1)
+      await until('to be gone', () => lab.layer.connectionCount === 0)
+    }
   })
 
   it('are never dialled: who is gone cannot be reached', async (t) => {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { KeyPath } from '../fault.ts'
 import { amount, nullable, optional, required, seconds, text, type Kind } from '../scalars.ts'
+import { type CrossFault, validEntries } from '../valid.ts'
 
 /** `cache`: named stores that scripts share. */
 
@@ -31,13 +31,11 @@ export const cache = optional(
   'Stores that all workers of the script share, in memory.',
 )
 
-export function cacheFaults(
-  caches: z.output<typeof cache> | undefined,
-): { readonly path: KeyPath; readonly what: string; readonly instead: string }[] {
-  const names = (caches ?? []).map((c) => c.name)
-  return names.flatMap((own, i) =>
-    names.indexOf(own) === i
-      ? []
-      : [{ path: ['cache', i, 'name'], what: 'is the name of another cache', instead: 'write another' }],
+export function cacheFaults(caches: z.output<typeof cache> | undefined): CrossFault[] {
+  const names = validEntries(caches ?? [], ({ name: own }) => own)
+  return names.flatMap(({ at, is }) =>
+    names.some((other) => other.is === is && other.at < at)
+      ? [{ path: ['cache', at, 'name'], what: 'is the name of another cache', instead: 'write another' }]
+      : [],
   )
 }

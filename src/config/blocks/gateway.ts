@@ -14,6 +14,7 @@ import {
   text,
   type Kind,
 } from '../scalars.ts'
+import { checked, type CrossFault, valid, validEntries } from '../valid.ts'
 
 /** `gateway`: groups of destinations that calls go out to. */
 
@@ -151,43 +152,52 @@ export const gateway = block('Gateways that calls go out to.', {
   groups: optional(z.array(group) as z.ZodType<z.output<typeof group>[]>, [], 'Groups of them.'),
 })
 
-interface Fault {
-  readonly path: KeyPath
-  readonly what: string
-  readonly instead: string
+/** What no key of the block can tell alone. */
+export function gatewayFaults(block: z.output<typeof gateway> | undefined): CrossFault[] {
+  const groups = valid(() => block?.groups ?? [], [])
+  const names = validEntries(groups, (g) => g.name)
+  return [
+    ...names
+      .filter(({ at, is }) => names.some((other) => other.is === is && other.at < at))
+      .map(({ at }) => {
+        const path = ['gateway', 'groups', at, 'name']
+        return { path, what: 'is the name of another group', instead: 'write another' }
+      }),
+    ...validEntries(groups).flatMap(({ at, is }) => groupFaults(is, ['gateway', 'groups', at])),
+  ]
 }
 
-/** What no key of the block can tell alone. */
-export function gatewayFaults(block: z.output<typeof gateway> | undefined): Fault[] {
-  const faults: Fault[] = []
-  const groups = block?.groups ?? []
-  for (const [i, { name: own, destinations, probe, circuit }] of groups.entries()) {
-    const path: KeyPath = ['gateway', 'groups', i]
-    if (groups.findIndex((g) => g.name === own) !== i) {
-      faults.push({ path: [...path, 'name'], what: 'is the name of another group', instead: 'write another' })
-    }
-    if (destinations.length === 0) {
+function groupFaults(given: z.output<typeof group>, path: KeyPath): CrossFault[] {
+  return checked(
+    () => {
+      if (given.destinations.length > 0) return null
       const instead = 'write destinations: [{ uri: "sip:gw1.example.net" }]'
-      faults.push({ path: [...path, 'destinations'], what: 'is empty', instead })
-    }
-    const names = destinations.map((d, at) => d.name ?? `${own}-${at + 1}`)
-    for (const [at, of] of names.entries()) {
-      if (names.indexOf(of) === at) continue
-      const where: KeyPath = [...path, 'destinations', at]
-      faults.push({ path: where, what: `has the name ${of}, as another has`, instead: 'write another name' })
-    }
-    if (probe.enabled && probe.timeout_secs >= probe.interval_secs) {
-      const instead = `write less than ${probe.interval_secs}s`
-      faults.push({
-        path: [...path, 'probe', 'timeout_secs'],
-        what: 'is not below interval_secs',
-        instead,
-      })
-    }
-    if (circuit.max_hold_secs < circuit.hold_secs) {
-      const instead = `write ${circuit.hold_secs}s or more`
-      faults.push({ path: [...path, 'circuit', 'max_hold_secs'], what: 'is less than hold_secs', instead })
-    }
-  }
-  return faults
+      return { path: [...path, 'destinations'], what: 'is empty', instead }
+    },
+    () => {
+      const own = valid(() => given.name, null)
+      // Without a name of its own it is called after the group, where that has a valid one.
+      const names = validEntries(given.destinations, (d) => d.name).flatMap(({ at, is }) =>
+        is === null && own === null ? [] : [{ at, is: is ?? `${own}-${at + 1}` }],
+      )
+      return names
+        .filter(({ at, is }) => names.some((other) => other.is === is && other.at < at))
+        .map(({ at, is }) => {
+          const what = `has the name ${is}, as another has`
+          return { path: [...path, 'destinations', at], what, instead: 'write another name' }
+        })
+    },
+    () => {
+      const { enabled, timeout_secs, interval_secs } = given.probe
+      if (!enabled || timeout_secs < interval_secs) return null
+      const instead = `write less than ${interval_secs}s`
+      return { path: [...path, 'probe', 'timeout_secs'], what: 'is not below interval_secs', instead }
+    },
+    () => {
+      const { hold_secs, max_hold_secs } = given.circuit
+      if (max_hold_secs >= hold_secs) return null
+      const instead = `write ${hold_secs}s or more`
+      return { path: [...path, 'circuit', 'max_hold_secs'], what: 'is less than hold_secs', instead }
+    },
+  )
 }

@@ -53,7 +53,7 @@ export const security = block('Abuse: who is refused, and how much one message a
     max_message_bytes: optional(
       amount(1500, 1_048_576),
       65_535,
-      'Longest message; a longer one is answered with 513.',
+      'Longest message; a longer one is answered with 513, or ends its WebSocket with status 1009.',
     ),
     max_header_bytes: optional(
       amount(1500, 262_144),

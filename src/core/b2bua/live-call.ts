@@ -77,6 +77,8 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
   readonly #media: CallMedia
   readonly #asked: Asked
   #ringing = false
+  /** Where the leg went that refused last: it may be over when the call is. */
+  #refusedBy: { readonly host: string; readonly port: number } | null = null
   #ended: Side | 'server' | null = null
   /** Told once that the call is answered, or why not. */
   onSettled: ((answered: boolean, outcome: Outcome) => void) | null = null
@@ -194,6 +196,7 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
   onLegDecided(leg: UacLeg, by: RefusedBy | null, status: number): void {
     if (by === null) this.call.bParty = leg.target.uri
     this.#legs.decided(leg, by, status)
+    if (by !== null && by !== 'cancelled') this.#refusedBy = this.#w.remoteOf(leg) ?? this.#refusedBy
   }
 
   onLegOver(leg: UasLeg | UacLeg): void {
@@ -226,8 +229,7 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
 
   onRefused(by: RefusedBy | null, outcome: Outcome, meant: number): void {
     const cause = by === null ? 'server' : CAUSES[by]
-    const remote = this.#legs.legs.map((leg) => this.#w.remoteOf(leg)).findLast((r) => r !== null)
-    if (remote !== undefined && remote !== null) this.call.routedTo(remote.host, remote.port)
+    this.#unanswered()
     this.call.fail(
       resultOf(meant, cause, this.#ringing),
       outcome.status,
@@ -238,6 +240,7 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
   }
 
   onCancelled(headers: readonly Header[]): void {
+    this.#unanswered()
     this.call.fail('cancelled', 487, 'caller', reasonIn(headers))
     this.#tell('calledOff', null)
   }
@@ -252,6 +255,13 @@ export class LiveCall implements BridgeUser, Linked<LiveCall> {
 
   onOver(): void {
     this.#w.forget(this)
+  }
+
+  /** The record of a call that nobody has answered names where it went last. */
+  #unanswered(): void {
+    const lasting = this.#legs.legs.map((leg) => this.#w.remoteOf(leg)).findLast((r) => r !== null)
+    const remote = lasting ?? this.#refusedBy
+    if (remote !== null) this.call.routedTo(remote.host, remote.port)
   }
 
   /** `onBye` and `onCancel` are told, and decide nothing; the record has been made. */

@@ -160,13 +160,16 @@ export class Performer {
       }
       const user: ClientUser = {
         onResponse: (response) => this.input(() => by.onResponse(ref, response)),
-        onEnd: (reason) => {
-          this.#clients.delete(key)
+        onEnd: (reason) =>
           this.input(() => {
-            if (reason === 'normal') by.onTransactionOver(ref)
-            else by.onFailed(ref, reason, 0)
-          })
-        },
+            try {
+              // Where it went can still be asked here.
+              if (reason === 'normal') by.onTransactionOver(ref)
+              else by.onFailed(ref, reason, 0)
+            } finally {
+              this.#clients.delete(key)
+            }
+          }),
       }
       client.transaction = this.#o.egress.send(request, targets, user, () => !client.cancelled)
     })

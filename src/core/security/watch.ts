@@ -18,8 +18,8 @@ export function watchForSignals(spine: Spine, guard: Guard): () => void {
       if (source !== null) guard.signal('handshake', source, protocol)
     }),
     spine.messageFaulted.subscribe(({ path, bytes }) => {
-      // A datagram that is no SIP message says nothing of who sent it.
-      if (path.protocol !== 'udp' && !namesSip(bytes))
+      // A datagram that is no SIP message says nothing of who sent it, and nothing is known of what was not read.
+      if (path.protocol !== 'udp' && bytes !== null && !namesSip(bytes))
         guard.signal('not_sip', path.remote.host, path.protocol)
     }),
   ]

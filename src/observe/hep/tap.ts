@@ -48,7 +48,9 @@ export class HepTap {
       spine.messageSent.subscribe((f) =>
         this.#write(f.path, true, f.bytes, f.at, this.#correlation(f.message)),
       ),
-      spine.messageFaulted.subscribe((f) => this.#write(f.path, false, f.bytes, f.at, findCallId(f.bytes))),
+      spine.messageFaulted.subscribe((f) => {
+        if (f.bytes !== null) this.#write(f.path, false, f.bytes, f.at, findCallId(f.bytes))
+      }),
     ]
   }
 

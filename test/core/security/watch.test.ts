@@ -30,6 +30,10 @@ describe('what counts for and against a source', () => {
     const html = Buffer.from('GET / HTTP/1.1\r\n\r\n')
     spine.messageFaulted.publish({ path: path('tcp'), bytes: html, what: 'no SIP', at })
     spine.messageFaulted.publish({ path: path('udp'), bytes: html, what: 'no SIP', at })
+    // Too long to be read: it may have been SIP.
+    spine.messageFaulted.publish({ path: path('ws'), bytes: null, what: 'too long', at })
+    // Nothing of it could be framed.
+    spine.messageFaulted.publish({ path: path('tls'), bytes: new Uint8Array(0), what: 'no SIP', at })
     end()
     spine.authenticated.publish({ ok: true, reason: null, path: path('udp') })
     assert.deepEqual(told, [
@@ -38,6 +42,7 @@ describe('what counts for and against a source', () => {
       'cleared 192.0.2.1',
       'handshake 192.0.2.9 tls',
       'not_sip 192.0.2.1 tcp',
+      'not_sip 192.0.2.1 tls',
     ])
   })
 })

@@ -57,6 +57,8 @@ describe('the HEP tap', () => {
     const fault = { path: somePath, what: 'bad', at: 1 }
     spine.messageFaulted.publish({ ...fault, bytes: Buffer.from('INVITE x\r\nCALL-id :  abc@x\r\n\r\n') })
     spine.messageFaulted.publish({ ...fault, bytes: Buffer.from([0, 1, 2, 255]) })
+    // Too long to be read: there is nothing to be traced.
+    spine.messageFaulted.publish({ ...fault, bytes: null })
     assert.deepEqual(
       records().map((r) => r.correlation),
       ['abc@x', ''],

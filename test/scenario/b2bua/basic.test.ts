@@ -3,6 +3,10 @@ import { describe, it } from 'node:test'
 import { sdp } from '../../support/agent.ts'
 import { b2buaLab, dial } from '../../support/b2bua-lab.ts'
 
+const destination = (r: { destinationIp: string | null; destinationPort: number | null } | undefined) => [
+  r?.destinationIp,
+  r?.destinationPort,
+]
 const summary = (r: {
   responseCode: number
   disconnectInitiator: unknown
@@ -135,6 +139,7 @@ describe('a call through the back-to-back user agent', () => {
       assert.equal(alice.got().at(-1), `${seen} INVITE`)
       room.assertEmpty()
       assert.deepEqual(records.map(summary), [['b2bua', seen, initiator, 0]])
+      assert.deepEqual(destination(records[0]), ['192.0.2.2', 5060])
       assert.deepEqual(
         decided.map((d) => d.result),
         [result],
@@ -153,6 +158,7 @@ describe('a call through the back-to-back user agent', () => {
     assert.equal(alice.got().at(-1), '408 INVITE')
     room.assertEmpty()
     assert.deepEqual(records.map(summary), [['b2bua', 408, 'timeout', 0]])
+    assert.deepEqual(destination(records[0]), ['192.0.2.2', 5060])
     assert.deepEqual(
       decided.map((d) => d.result),
       ['no_answer'],
@@ -166,6 +172,7 @@ describe('a call through the back-to-back user agent', () => {
     room.clock.advance(33_000)
     assert.equal(room.alice.got().at(-1), '408 INVITE')
     room.assertEmpty()
+    assert.deepEqual(destination(room.records[0]), ['192.0.2.2', 5060])
     assert.deepEqual(
       room.decided.map((d) => d.result),
       ['timeout'],
@@ -187,6 +194,7 @@ describe('a cancelled call', () => {
     assert.equal(alice.got().at(-1), '487 INVITE')
     room.assertEmpty()
     assert.deepEqual(records.map(summary), [['b2bua', 487, 'caller', 0]])
+    assert.deepEqual(destination(records[0]), ['192.0.2.2', 5060])
     assert.deepEqual(
       room.legs.map((l) => l.result),
       ['cancelled'],
@@ -206,6 +214,7 @@ describe('a cancelled call', () => {
     clock.advance(100)
     assert.deepEqual(bob.got(), ['INVITE', 'CANCEL'])
     room.assertEmpty()
+    assert.deepEqual(destination(room.records[0]), ['192.0.2.2', 5060])
   })
 
   it('while the script thinks', () => {
@@ -217,6 +226,7 @@ describe('a cancelled call', () => {
     assert.deepEqual(room.bob.got(), [])
     assert.equal(room.alice.got().at(-1), '487 INVITE')
     room.assertEmpty()
+    assert.deepEqual(destination(room.records[0]), [null, null])
     assert.deepEqual(
       room.decided.map((d) => d.result),
       ['cancelled'],
@@ -244,6 +254,7 @@ describe('a cancelled call', () => {
     assert.equal(alice.got().at(-1), '487 INVITE')
     room.assertEmpty()
     assert.deepEqual(records.map(summary), [['b2bua', 487, 'caller', 0]])
+    assert.deepEqual(destination(records[0]), ['192.0.2.2', 5060])
   })
 })
 
