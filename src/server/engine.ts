@@ -105,6 +105,7 @@ export class Engine {
       looks: this.#looks,
       onMessage: (message, flow) => this.#transactions.onMessage(message, flow),
       onBatch: () => this.host.postWaiting(),
+      onUnsent: (request) => this.#transactions.onUnsent(request),
       onFlowClosed: (flow, error) => {
         this.#transactions.onFlowClosed(flow, error)
         this.#flowTokens.forget(flow)

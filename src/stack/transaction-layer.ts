@@ -132,6 +132,13 @@ export class TransactionLayer {
     for (const client of clients) client.transportFailed()
   }
 
+  /** A datagram of ours that cannot be sent: no answer to its request will come (§17.1.4). */
+  onUnsent(request: Request): void {
+    const branch = topBranch(request)
+    // An ACK finds none: it goes again with each repetition of what it acknowledges.
+    if (branch !== undefined) this.#clientsOf(request.method).get(branch)?.unsent()
+  }
+
   /** Forgets everything at once. Sends nothing, tells nobody, leaves no timer. */
   close(): void {
     this.#closed = true

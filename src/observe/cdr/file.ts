@@ -3,8 +3,8 @@ import { appendFile, link, mkdir, open, rename, stat, unlink, type FileHandle } 
 import { dirname } from 'node:path'
 import { Backoff } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
+import type { RareLog } from '../../base/rare-log.ts'
 import { within } from '../../base/within.ts'
-import type { RareLog } from '../rare-log.ts'
 import type { Entry, Outbox, Sink } from './outbox.ts'
 
 export interface FileSinkOptions {

@@ -8,7 +8,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { Backoff } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
-import type { RareLog } from '../rare-log.ts'
+import type { RareLog } from '../../base/rare-log.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { sharedLookup } from './lookup.ts'
 import type { Entry, Outbox, Sink } from './outbox.ts'
