@@ -124,7 +124,7 @@ export class TransactionLayer {
     return client
   }
 
-  /** A connection is gone: responses that were to come on it will not (§17.1.4). */
+  /** A connection is gone, or nothing is read from it any more: responses that were to come on it will not (§17.1.4). */
   onFlowClosed(flow: Flow, _error?: string | null): void {
     const clients = this.#byFlow.get(flow.id)
     if (clients === undefined) return

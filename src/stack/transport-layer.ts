@@ -44,6 +44,8 @@ export interface TransportLayerOptions {
   /** Every whole, valid message, requests with their top Via stamped (§18.2.1, RFC 3581 §4). */
   readonly onMessage: (message: Message, flow: Flow) => void
   readonly onFlowClosed: (flow: Flow, error: string | null) => void
+  /** No answer can come on it any more, though one of ours may still go out; perhaps told more than once. */
+  readonly onFlowDeaf?: (flow: Flow) => void
   /** A request did not leave: its datagram cannot be sent to where it was to go (§18.4). */
   readonly onUnsent?: (request: Request) => void
   /** Of the thread, for datagrams when they are many. Without them, the layer's own. */
@@ -103,6 +105,7 @@ export class TransportLayer implements TransportPort {
       tls: options.tls ?? null,
       onHandshakeFailed: (protocol, why) => this.#handshakeFailed('warn', protocol, why, null),
       onFlowClosed: options.onFlowClosed,
+      onFlowDeaf: options.onFlowDeaf ?? (() => undefined),
       onError: (error) => this.#log('error', `listener: ${error.message}`),
     })
   }
