@@ -86,6 +86,7 @@ export class HttpSink implements Sink {
   readonly #strikes = new Map<Entry, { count: number; successes: number }>()
   #again: Waiting[] = []
   #trusted = false
+  #freshFirst = false
   #failuresInRow = 0
   #successes = 0
   #pausedUntil = 0
@@ -133,11 +134,18 @@ export class HttpSink implements Sink {
     const now = this.#o.clock.now()
     const limit = this.#trusted ? this.#concurrency : 1
     while (this.#requests.size < limit && now >= this.#pausedUntil) {
-      const entry = this.#nextDue(now) ?? this.outbox.take()
+      const entry = this.#next(now)
       if (!entry) break
       this.#post(entry)
     }
     this.#sleep(now)
+  }
+
+  /** While it is probed, every other probe is a record not tried before: those waiting to be tried again may all be the fault. */
+  #next(now: number): Entry | undefined {
+    this.#freshFirst = !this.#trusted && !this.#freshFirst
+    if (this.#freshFirst) return this.outbox.take() ?? this.#nextDue(now)
+    return this.#nextDue(now) ?? this.outbox.take()
   }
 
   #nextDue(now: number): Entry | undefined {

@@ -145,6 +145,18 @@ describe('the http sink', () => {
     assert.deepEqual([levelsOf(p).dead, levelsOf(p).delivered], [1, n - 1])
   })
 
+  it('does not let several such records, the first of all, hold up the others', async (t) => {
+    const bad = (id: string): boolean => ['r-0', 'r-1', 'r-2', 'r-3'].includes(id)
+    const c = await collector(t, (id) => ({ status: bad(id) ? 500 : 200 }))
+    const { pipeline: p } = pipeline(t, [{ kind: 'http', url: c.url, authHeader: null }], {
+      minBackoffMs: 1,
+      maxBackoffMs: 2,
+    })
+    await p.start()
+    accept(p, 0, 100)
+    await until(() => levelsOf(p).delivered === 96)
+  })
+
   it('gives up a request after its time, and probes a dead collector with one at a time', async (t) => {
     let dead = true
     const c = await collector(t, () => (dead ? 'hang' : { status: 200 }))
