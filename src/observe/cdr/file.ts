@@ -122,7 +122,7 @@ export class FileSink implements Sink {
       this.#o.rare.say(
         `file ${code}`,
         'error',
-        `CDR file ${this.#o.path}: ${message}; ${this.outbox.queued} records wait`,
+        `CDR file ${this.#o.path} (cdr.file.path): ${message}; ${this.outbox.queued} records wait`,
       )
     }
   }
