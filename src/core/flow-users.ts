@@ -1,7 +1,7 @@
 import type { Flow } from '../stack/transport.ts'
 import type { LocationStore, StoredBinding } from './location-store.ts'
 
-/** Who is registered over which connection: what is to go with it, and whether it still carries anybody. */
+/** Who is registered over which connection: what is to go with it. */
 export class FlowUsers {
   readonly #store: LocationStore
   /** Connections by number, and whose contacts came over them. */
@@ -17,14 +17,6 @@ export class FlowUsers {
     const aors = this.#overFlow.get(flowId)
     if (aors === undefined) this.#overFlow.set(flowId, new Set([aor]))
     else aors.add(aor)
-  }
-
-  /** Whether somebody is registered over this connection. */
-  isUsed(flowId: number): boolean {
-    for (const aor of this.#overFlow.get(flowId) ?? []) {
-      if (this.#store.get(aor).some(({ source }) => source.flowId === flowId)) return true
-    }
-    return false
   }
 
   /** A connection is gone: what was registered over it by RFC 5626 was registered over nothing else (§6). */

@@ -14,7 +14,6 @@ import type { Flow } from '../stack/transport.ts'
 import { aorFromText } from './aor-text.ts'
 import { bindingFrom } from './binding-rows.ts'
 import { BindingSources, ownText } from './binding-sources.ts'
-import { openFlow } from './binding-ways.ts'
 import { ContactListing } from './contact-listing.ts'
 import { FlowUsers } from './flow-users.ts'
 import { Gruus } from './gruus.ts'
@@ -148,18 +147,13 @@ export class RegistrarCore {
   }
 
   /**
-   * Removes all contacts of an address-of-record and ends the connections that carried nobody else's.
+   * Removes all contacts of an address-of-record. The connections they came over stay: a call may be on them that knows
+   * nothing of registrations, and its phone could not be reached by another one.
    * @returns its key, or null when there was none
    */
   remove(aorText: string, reason: EndReason = 'operator'): string | null {
     const aor = aorFromText(aorText)
-    const gone = aor === null ? [] : this.#store.remove(aor, reason)
-    if (aor === null || gone.length === 0) return null
-    for (const { source } of gone) {
-      const flow = openFlow(source.flow)
-      if (flow !== null && !this.#flowUsers.isUsed(source.flowId)) flow.close?.()
-    }
-    return aor
+    return aor !== null && this.#store.remove(aor, reason).length > 0 ? aor : null
   }
 
   /** Ends one binding whose flow carries nothing any more; false when it has gone already. */

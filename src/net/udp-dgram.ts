@@ -1,7 +1,14 @@
 import type { Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import type { Address } from '../base/address.ts'
-import { type DatagramListener, isDatagram, type Peer, type UdpEndpoint, udpSocket } from './udp-endpoint.ts'
+import {
+  type DatagramListener,
+  isDatagram,
+  type Peer,
+  sendByDgram,
+  type UdpEndpoint,
+  udpSocket,
+} from './udp-endpoint.ts'
 
 /** Bursts wait in the kernel while the engine works. The kernel halves or caps this by its own limit. */
 const SOCKET_BUFFER_BYTES = 4 << 20
@@ -13,10 +20,12 @@ const scratch = Buffer.allocUnsafeSlow(1 << 16)
 export class DgramEndpoint implements UdpEndpoint {
   readonly local: Address
   readonly #socket: Socket
+  readonly #listener: DatagramListener
   #closed = false
 
-  private constructor(socket: Socket, local: Address) {
+  private constructor(socket: Socket, local: Address, listener: DatagramListener) {
     this.#socket = socket
+    this.#listener = listener
     this.local = local
   }
 
@@ -38,7 +47,7 @@ export class DgramEndpoint implements UdpEndpoint {
           listener.onDatagram(bytes, from.address, from.port)
           listener.onBatch?.()
         })
-        resolve(new DgramEndpoint(socket, { host: local.address, port: local.port }))
+        resolve(new DgramEndpoint(socket, { host: local.address, port: local.port }, listener))
       })
     })
   }
@@ -50,7 +59,7 @@ export class DgramEndpoint implements UdpEndpoint {
   send(text: string, to: Peer): Uint8Array | null {
     if (this.#closed || !isDatagram(text, to)) return null
     const bytes = scratch.subarray(0, scratch.write(text, 0, text.length, 'latin1'))
-    this.#socket.send(Buffer.from(bytes), to.port, to.host)
+    sendByDgram(this.#socket, Buffer.from(bytes), to, this.#listener)
     return bytes
   }
 

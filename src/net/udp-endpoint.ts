@@ -9,6 +9,8 @@ export interface DatagramListener {
   onDatagram(bytes: Buffer, host: string, port: number): void
   /** What had come together has been handed over. */
   onBatch?(): void
+  /** A datagram that `send` took did not leave, because nothing can be sent to this peer. Its bytes stay valid. */
+  onUnsent?(bytes: Buffer, to: Peer, error: Error): void
   onError(error: Error): void
 }
 
@@ -38,6 +40,23 @@ export function isDatagram({ length }: string, { port }: Peer): boolean {
 
 export function isPort(port: number): boolean {
   return port > 0 && port < 65_536
+}
+
+/** What says nothing about the peer: the kernel has no room, the socket is closed, or a closed port of perhaps another peer's is heard of. */
+const NOT_THE_PEER = new Set([
+  'EAGAIN',
+  'ENOBUFS',
+  'ENOMEM',
+  'ECANCELED',
+  'ERR_SOCKET_DGRAM_NOT_RUNNING',
+  'ECONNREFUSED',
+])
+
+/** Sends by dgram, which waits for room in the kernel; what else is wrong it tells the callback alone. */
+export function sendByDgram(socket: Socket, bytes: Buffer, to: Peer, listener: DatagramListener): void {
+  socket.send(bytes, to.port, to.host, (error: NodeJS.ErrnoException | null) => {
+    if (error !== null && !NOT_THE_PEER.has(error.code ?? '')) listener.onUnsent?.(bytes, to, error)
+  })
 }
 
 /** Destinations are IP addresses here. Without this, node defers each send by a tick to "resolve" them. */

@@ -8,6 +8,7 @@ import {
   isPort,
   MAX_DATAGRAM,
   type Peer,
+  sendByDgram,
   type UdpEndpoint,
   udpSocket,
 } from './udp-endpoint.ts'
@@ -131,15 +132,15 @@ export class NativeEndpoint implements UdpEndpoint {
     if (this.#burst.size === 0) return
     this.#burst.send(this.#fd, (index, bytes) => {
       const peer = this.#to[index]
-      // No room in the kernel, or something wrong: dgram waits for the one and tells the other.
+      // No room in the kernel, or something wrong: dgram waits for the one and tells what the other is.
       if (peer !== undefined) this.#sendByDgram(Buffer.from(bytes), peer)
     })
     this.#to.length = 0
   }
 
-  #sendByDgram(bytes: Buffer, { port, host }: Peer): void {
+  #sendByDgram(bytes: Buffer, to: Peer): void {
     if (this.#watcher === null) this.#wait()
-    this.#watcher?.send(bytes, port, host)
+    if (this.#watcher !== null) sendByDgram(this.#watcher, bytes, to, this.#listener)
   }
 
   /** Lets dgram wait for the next datagram, on a descriptor of its own. False: there is none left. */

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { FileWatch } from '../base/file-watch.ts'
-import type { TlsConfig } from '../config/config.ts'
+import type { CdrBackend, Config, TlsConfig } from '../config/config.ts'
 import type { KeyPath } from '../config/fault.ts'
 import { type KeyPair, TlsContexts, type TlsMaterial } from '../net/tls.ts'
 import type { LogLine } from '../spine/facts.ts'
@@ -28,39 +28,18 @@ export type ReadTls =
 export function readTls(config: TlsConfig): ReadTls {
   const faults: CertificateFault[] = []
   const shown: ShownCertificate[] = []
-  const read = (file: string | null, path: KeyPath): string | null => {
-    if (file === null) return null
-    try {
-      return readFileSync(file, 'utf8')
-    } catch (error) {
-      const gone = (error as NodeJS.ErrnoException).code === 'ENOENT'
-      const what = gone ? `names a file that is not there: ${file}` : `cannot be read: ${textOf(error)}`
-      faults.push({
-        path,
-        what,
-        instead: 'write the path of a PEM file; paths start at the folder of this file',
-      })
-      return null
-    }
-  }
   const pair = (
     certFile: string | null,
     keyFile: string | null,
     at: KeyPath,
     keys: readonly [string, string],
   ) => {
-    const certificate = read(certFile, [...at, keys[0]])
-    const privateKey = read(keyFile, [...at, keys[1]])
+    const certificate = readPem(certFile, [...at, keys[0]], faults)
+    const privateKey = readPem(keyFile, [...at, keys[1]], faults)
     if (certificate === null || privateKey === null) return null
     const found = checkPair({ certificate, privateKey })
     if (found.ok) return { certificate, privateKey, notAfter: found.notAfter }
     faults.push({ path: [...at, keys[found.key]], what: found.what, instead: found.instead })
-    return null
-  }
-  const authorities = (file: string | null, key: string): string | null => {
-    const text = read(file, ['tls', key])
-    if (text === null || certificatesIn(text) !== null) return text
-    faults.push({ path: ['tls', key], what: 'holds no certificate', instead: 'write the path of a PEM file' })
     return null
   }
   const standard = pair(config.certificate, config.private_key, ['tls'], ['certificate', 'private_key'])
@@ -74,8 +53,8 @@ export function readTls(config: TlsConfig): ReadTls {
   })
   const clientKeys = ['client_certificate', 'client_private_key'] as const
   const client = pair(config.client_certificate, config.client_private_key, ['tls'], clientKeys)
-  const clientCa = authorities(config.client_ca, 'client_ca')
-  const ca = authorities(config.ca, 'ca')
+  const clientCa = readAuthorities(config.client_ca, ['tls', 'client_ca'], faults)
+  const ca = readAuthorities(config.ca, ['tls', 'ca'], faults)
   if (faults.length > 0) return { ok: false, faults }
   const material: TlsMaterial = {
     standard,
@@ -94,6 +73,36 @@ export function readTls(config: TlsConfig): ReadTls {
     return { ok: false, faults: [{ path: ['tls'], what: `cannot be used: ${textOf(error)}`, instead: '' }] }
   }
   return { ok: true, material, shown }
+}
+
+/** What is wrong with the files of authorities that connections to collectors trust, of those that will be made. */
+export function authorityFaults({ cdr, tracing }: Config): readonly CertificateFault[] {
+  const faults: CertificateFault[] = []
+  const used = (backend: CdrBackend): boolean => cdr.enabled && cdr.backends.includes(backend)
+  if (used('http')) readAuthorities(cdr.http?.ca ?? null, ['cdr', 'http', 'ca'], faults)
+  if (used('syslog')) readAuthorities(cdr.syslog?.ca ?? null, ['cdr', 'syslog', 'ca'], faults)
+  readAuthorities(tracing.hep?.ca_cert ?? null, ['tracing', 'hep', 'ca_cert'], faults)
+  return faults
+}
+
+function readPem(file: string | null, path: KeyPath, faults: CertificateFault[]): string | null {
+  if (file === null) return null
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const gone = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const what = gone ? `names a file that is not there: ${file}` : `cannot be read: ${textOf(error)}`
+    const instead = 'write the path of a PEM file; paths start at the folder of this file'
+    faults.push({ path, what, instead })
+    return null
+  }
+}
+
+function readAuthorities(file: string | null, path: KeyPath, faults: CertificateFault[]): string | null {
+  const text = readPem(file, path, faults)
+  if (text === null || certificatesIn(text) !== null) return text
+  faults.push({ path, what: 'holds no certificate', instead: 'write the path of a PEM file' })
+  return null
 }
 
 type Checked =

@@ -105,6 +105,8 @@ export class Engine {
       looks: this.#looks,
       onMessage: (message, flow) => this.#transactions.onMessage(message, flow),
       onBatch: () => this.host.postWaiting(),
+      onUnsent: (request) => this.#transactions.onUnsent(request),
+      onFlowDeaf: (flow) => this.#transactions.onFlowClosed(flow),
       onFlowClosed: (flow, error) => {
         this.#transactions.onFlowClosed(flow, error)
         this.#flowTokens.forget(flow)

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { CdrBackend, Config } from '../config/config.ts'
 import { CdrPipeline, type SinkOptions } from '../observe/cdr/pipeline.ts'
 import { HepExporter } from '../observe/hep/exporter.ts'
-import type { Log } from '../observe/rare-log.ts'
+import type { Log } from '../base/rare-log.ts'
 
 /** 16 MiB: about a second and a half of tracing at a thousand calls a second, for a control thread that is held up. */
 export const TRACE_RING_BYTES = 16 << 20

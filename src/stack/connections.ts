@@ -29,6 +29,8 @@ export interface ConnectionsOptions {
   /** Of one that we have begun; `why` names the peer. */
   readonly onHandshakeFailed: (protocol: StreamProtocol, why: string) => void
   readonly onFlowClosed: (flow: Flow, error: string | null) => void
+  /** Nothing more will be read from it, though it is still open; perhaps told more than once. */
+  readonly onFlowDeaf: (flow: Flow) => void
   readonly onError: (error: Error) => void
 }
 
@@ -266,6 +268,8 @@ export class Connections {
       stream.spoken = true
       this.#o.intake.onText(framed.text, raw, stream.flow)
     }
+    // After what was read: the last message may be the answer that somebody waits for.
+    if (stream.framer.deaf) this.#o.onFlowDeaf(stream.flow)
     return completed
   }
 }

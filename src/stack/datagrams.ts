@@ -9,31 +9,26 @@ import { same } from './listening-points.ts'
 /** Datagram flows are remembered so that observers can know a path by identity. */
 const FLOWS_REMEMBERED = 4_096
 
+export interface DatagramsOptions extends FlowContext {
+  readonly intake: Intake
+  readonly looks: Looks
+  /** What had come together has been handled. */
+  readonly onBatch: () => void
+  /** A datagram of ours did not leave: nothing can be sent to this peer. */
+  readonly onUnsent: (bytes: Buffer, to: Address, error: Error) => void
+  readonly onError: (error: Error) => void
+}
+
 /** The UDP half of the transport layer: sockets, and the flows between them and their peers. */
 export class Datagrams {
-  readonly #context: FlowContext
-  readonly #intake: Intake
-  readonly #looks: Looks
-  readonly #onBatch: () => void
-  readonly #onError: (error: Error) => void
+  readonly #o: DatagramsOptions
   readonly #endpoints: UdpEndpoint[] = []
   /** By `peerHash`: a number is found without making a text. Those that share one are compared. */
   #flows = new Map<number, DatagramFlow[]>()
   #flowCount = 0
 
-  /** @param onBatch called when what had come together has been handled */
-  constructor(
-    context: FlowContext,
-    intake: Intake,
-    looks: Looks,
-    onBatch: () => void,
-    onError: (error: Error) => void,
-  ) {
-    this.#context = context
-    this.#intake = intake
-    this.#looks = looks
-    this.#onBatch = onBatch
-    this.#onError = onError
+  constructor(options: DatagramsOptions) {
+    this.#o = options
   }
 
   /** Binds; rejects when the address cannot be had. */
@@ -43,10 +38,11 @@ export class Datagrams {
       onDatagram: (bytes: Buffer, host: string, port: number) => {
         if (bound !== null) this.#onDatagram(bytes, host, port, bound)
       },
-      onBatch: this.#onBatch,
-      onError: this.#onError,
+      onBatch: this.#o.onBatch,
+      onUnsent: this.#o.onUnsent,
+      onError: this.#o.onError,
     }
-    const opened = openUdp(address, listener, this.#looks)
+    const opened = openUdp(address, listener, this.#o.looks)
     // Before the first datagram, which may come in the same tick.
     void opened.then((endpoint) => (bound = endpoint)).catch(() => undefined)
     const endpoint = await opened
@@ -65,20 +61,20 @@ export class Datagrams {
   }
 
   #onDatagram(bytes: Buffer, host: string, port: number, endpoint: UdpEndpoint): void {
-    if (!this.#intake.screen(bytes, { host, port }, 'udp')) return
+    if (!this.#o.intake.screen(bytes, { host, port }, 'udp')) return
     const first = bytes[0]
     // Keep-alives: CRLF (RFC 5626 §3.5.1 over UDP by common practice), or nothing at all.
     if (first === undefined || (bytes.length <= 4 && (first === 13 || first === 0))) return
     // RFC 5626 §8: no SIP message begins with two zero bits.
     if (first < 2 && this.#answerStun(bytes, host, port, endpoint)) return
-    this.#intake.onWhole(bytes, this.#flow(endpoint, host, port))
+    this.#o.intake.onWhole(bytes, this.#flow(endpoint, host, port))
   }
 
   #answerStun(bytes: Buffer, host: string, port: number, endpoint: UdpEndpoint): boolean {
     const answer = answerStun(bytes, { host, port })
     if (answer === null) return false
     const answered = this.#flow(endpoint, host, port).ping(answer)
-    this.#context.spine.keptAlive.publish({ method: 'stun', outcome: answered ? 'answered' : 'failed' })
+    this.#o.spine.keptAlive.publish({ method: 'stun', outcome: answered ? 'answered' : 'failed' })
     return true
   }
 
@@ -93,7 +89,7 @@ export class Datagrams {
       }
     }
     const peer = endpoint.peer(host, port)
-    const flow = new DatagramFlow({ protocol: 'udp', local, remote: { host, port } }, this.#context, (text) =>
+    const flow = new DatagramFlow({ protocol: 'udp', local, remote: { host, port } }, this.#o, (text) =>
       endpoint.send(text, peer),
     )
     // Forgotten all at once: a flow costs nothing to make again, and a flood from many addresses nothing to remember.

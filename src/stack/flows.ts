@@ -41,8 +41,6 @@ abstract class AnyFlow implements Flow {
     return !this.closed && this.write(text) !== null
   }
 
-  close(): void {}
-
   get answers(): boolean {
     return !this.closed
   }
@@ -121,11 +119,7 @@ export class StreamFlow extends AnyFlow {
   #answered(response: Response): void {
     if (exchangeOf(response) !== this.#owed) return
     this.#owed = null
-    if (this.#endsWithAnswer) this.close()
-  }
-
-  override close(): void {
-    this.#connection.end?.()
+    if (this.#endsWithAnswer) this.#connection.end?.()
   }
 
   protected override write(text: string): Uint8Array | null {

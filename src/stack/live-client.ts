@@ -75,6 +75,12 @@ export class LiveClient extends LiveTransaction<ClientEffect> implements ClientT
     this.stage.step(this, () => this.#machine.transportFailed())
   }
 
+  /** A datagram of the request, perhaps a repetition, did not leave. A peer that has answered has another one of them. */
+  unsent(): void {
+    const { state } = this
+    if (state === 'calling' || state === 'trying') this.transportFailed()
+  }
+
   cancel(headers: readonly (readonly [name: string, value: string])[] = []): void {
     this.#cancelHeaders = headers
     const machine = this.#machine

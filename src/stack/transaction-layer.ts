@@ -124,12 +124,19 @@ export class TransactionLayer {
     return client
   }
 
-  /** A connection is gone: responses that were to come on it will not (§17.1.4). */
+  /** A connection is gone, or nothing is read from it any more: responses that were to come on it will not (§17.1.4). */
   onFlowClosed(flow: Flow, _error?: string | null): void {
     const clients = this.#byFlow.get(flow.id)
     if (clients === undefined) return
     this.#byFlow.delete(flow.id)
     for (const client of clients) client.transportFailed()
+  }
+
+  /** A datagram of ours that cannot be sent: no answer to its request will come (§17.1.4). */
+  onUnsent(request: Request): void {
+    const branch = topBranch(request)
+    // An ACK finds none: it goes again with each repetition of what it acknowledges.
+    if (branch !== undefined) this.#clientsOf(request.method).get(branch)?.unsent()
   }
 
   /** Forgets everything at once. Sends nothing, tells nobody, leaves no timer. */

@@ -1,11 +1,13 @@
-import type { Address, Path, Protocol } from '../base/address.ts'
+import { type Address, formatAddress, type Path, type Protocol } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Identifiers } from '../base/identifiers.ts'
 import { Looks } from '../base/looks.ts'
+import { RareLog } from '../base/rare-log.ts'
 import type { HopTarget, NextHops } from '../base/next-hop.ts'
 import type { StreamProtocol } from '../net/accept.ts'
 import type { TlsMaterial } from '../net/tls.ts'
 import { defaultLimits } from '../sip/message/limits.ts'
+import { parseMessage } from '../sip/message/parse.ts'
 import type { Message, Request } from '../sip/message/message.ts'
 import type { LogLine } from '../spine/facts.ts'
 import type { Spine } from '../spine/spine.ts'
@@ -42,6 +44,10 @@ export interface TransportLayerOptions {
   /** Every whole, valid message, requests with their top Via stamped (§18.2.1, RFC 3581 §4). */
   readonly onMessage: (message: Message, flow: Flow) => void
   readonly onFlowClosed: (flow: Flow, error: string | null) => void
+  /** No answer can come on it any more, though one of ours may still go out; perhaps told more than once. */
+  readonly onFlowDeaf?: (flow: Flow) => void
+  /** A request did not leave: its datagram cannot be sent to where it was to go (§18.4). */
+  readonly onUnsent?: (request: Request) => void
   /** Of the thread, for datagrams when they are many. Without them, the layer's own. */
   readonly looks?: Looks
   /** Datagrams that had come together have all been passed to `onMessage`. */
@@ -54,6 +60,7 @@ export class TransportLayer implements TransportPort {
   readonly #points = new ListeningPoints()
   readonly #datagrams: Datagrams
   readonly #connections: Connections
+  readonly #rare: RareLog
 
   /** @throws when the TLS material does not fit together */
   constructor(options: TransportLayerOptions) {
@@ -79,13 +86,16 @@ export class TransportLayer implements TransportPort {
       onRefused: (protocol, reason) => spine.dropped.publish({ protocol, reason }),
       onHandshakeFailed: (protocol, why, source) => this.#handshakeFailed('debug', protocol, why, source),
     })
-    this.#datagrams = new Datagrams(
-      options,
+    this.#rare = new RareLog(clock, (level, text) => this.#log(level, text))
+    this.#datagrams = new Datagrams({
+      clock,
+      spine,
       intake,
-      options.looks ?? new Looks(),
-      options.onBatch ?? (() => undefined),
-      (error) => this.#log('error', `udp: ${error.message}`),
-    )
+      looks: options.looks ?? new Looks(),
+      onBatch: options.onBatch ?? (() => undefined),
+      onUnsent: (bytes, to, error) => this.#unsent(bytes, to, error),
+      onError: (error) => this.#log('error', `udp: ${error.message}`),
+    })
     this.#connections = new Connections({
       clock,
       spine,
@@ -95,6 +105,7 @@ export class TransportLayer implements TransportPort {
       tls: options.tls ?? null,
       onHandshakeFailed: (protocol, why) => this.#handshakeFailed('warn', protocol, why, null),
       onFlowClosed: options.onFlowClosed,
+      onFlowDeaf: options.onFlowDeaf ?? (() => undefined),
       onError: (error) => this.#log('error', `listener: ${error.message}`),
     })
   }
@@ -196,6 +207,14 @@ export class TransportLayer implements TransportPort {
     const point = this.#points.pick('udp', local === undefined ? { host } : { host, local })
     if (point === undefined || point.v6 !== isV6(host)) return null
     return this.#datagrams.flow(point.local, host, port)
+  }
+
+  /** A network that is down refuses every datagram: the log hears of each kind of error now and then. */
+  #unsent(bytes: Buffer, to: Address, error: NodeJS.ErrnoException): void {
+    const code = error.code ?? error.message
+    this.#rare.say(code, 'warn', `udp: cannot send to ${formatAddress(to)}: ${code}`)
+    const result = parseMessage(bytes.toString('latin1'), this.#o.limits?.message ?? defaultLimits)
+    if (result.ok && result.message.kind === 'request') this.#o.onUnsent?.(result.message)
   }
 
   /** Peers that do not get in are many and not ours to mend; that we do not get in somewhere is. */

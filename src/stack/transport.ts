@@ -16,8 +16,6 @@ export interface Flow {
   send(message: Message): boolean
   /** Puts a keep-alive on the wire that is no message (RFC 5626 §4.4). False as of `send`. */
   ping?(text: string): boolean
-  /** Ends a connection in order; nothing happens to datagrams. */
-  close?(): void
 }
 
 export function takesAnswers(flow: Flow): boolean {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -50,6 +50,55 @@ describe('siphon check', () => {
       out.startsWith(`${path}:2:9 script.path — names a file that is not there: ${join(folder, 'gone.ts')}`),
       out,
     )
+  })
+  it('names a file of authorities that is not there or holds none, of those that will be read', async () => {
+    file('no-ca.pem', 'nothing')
+    const path = file(
+      'authorities.yaml',
+      `script: { path: s.ts }
+tracing:
+  hep: { endpoint: "127.0.0.1:9061", transport: tls, ca_cert: gone.pem }
+cdr:
+  enabled: true
+  backends: [http, syslog]
+  http: { url: "https://127.0.0.1/cdr", ca: gone.pem }
+  syslog: { target: "127.0.0.1:6514", transport: tls, ca: no-ca.pem }
+`,
+    )
+    const { code, out } = await run(['check', '-c', path])
+    assert.equal(code, 78)
+    const gone = `names a file that is not there: ${join(folder, 'gone.pem')}; write the path of a PEM file`
+    const where = 'paths start at the folder of this file'
+    assert.deepEqual(out.split('\n').sort(), [
+      '',
+      `${path}:3:63 tracing.hep.ca_cert — ${gone}; ${where}`,
+      `${path}:7:45 cdr.http.ca — ${gone}; ${where}`,
+      `${path}:8:59 cdr.syslog.ca — holds no certificate; write the path of a PEM file`,
+    ])
+    writeFileSync(path, readFileSync(path, 'utf8').replace('[http, syslog]', '[file]'))
+    assert.equal((await run(['check', '-c', path])).out.split('\n').length, 2)
+  })
+  it('warns of a records file that cannot be written', async () => {
+    const path = (name: string): string =>
+      file('records.yaml', `script: { path: s.ts }\ncdr: { enabled: true, file: { path: "${name}" } }\n`)
+    const doubt = async (name: string): Promise<string> => {
+      const { code, out } = await run(['check', '-c', path(name)])
+      assert.equal(code, 0)
+      return (
+        /^warning: \S+records\.yaml:2:37 cdr\.file\.path — (.*); records would wait/.exec(out)?.[1] ?? out
+      )
+    }
+    const fine = `${path('')}: no fault\n`
+    mkdirSync(join(folder, 'closed'), { mode: 0o500 })
+    mkdirSync(join(folder, 'folder'))
+    file('there.jsonl', '')
+    for (const name of ['cdr.jsonl', 'not/yet/there/cdr.jsonl', 'there.jsonl'])
+      assert.equal(await doubt(name), fine)
+    const why = 'cannot be written by this user'
+    assert.equal(await doubt('s.ts/records/cdr.jsonl'), `${why}: ENOTDIR: ${script}`)
+    assert.equal(await doubt('folder'), `${why}: EISDIR: ${join(folder, 'folder')}`)
+    if (process.getuid?.() !== 0)
+      assert.equal(await doubt('closed/x/cdr.jsonl'), `${why}: EACCES: ${join(folder, 'closed')}`)
   })
   it('asks the script itself', async () => {
     const path = file('script.yaml', 'script: { path: s.ts }')

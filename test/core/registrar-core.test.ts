@@ -219,21 +219,6 @@ describe('registrar', () => {
       assert.equal(lab.facts.at(-1)?.reason, 'flow_closed')
     })
 
-    it('are closed with the registration, unless another user is on them', () => {
-      const { save, core } = registrar()
-      const closed: string[] = []
-      const [own, shared] = [new RecordingFlow('tcp'), new RecordingFlow('tcp')]
-      Object.assign(own, { close: () => closed.push('own') })
-      Object.assign(shared, { close: () => closed.push('shared') })
-      save(flowOf(1), own)
-      save(flowOf(2), shared)
-      save({ contacts: ['<sip:b@h>'], aor: BOB }, shared)
-      core.remove('sip:alice@example.com')
-      assert.deepEqual(closed, ['own'])
-      core.remove(BOB)
-      assert.deepEqual(closed, ['own', 'shared'])
-    })
-
     it('of an earlier run are reached by their URI, those over UDP where they came from', () => {
       const before = registrar()
       const rows: BindingRow[] = []

@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import type { Request, Response as Answer } from '../../src/sip/message/message.ts'
 import { adminExamples, askExample } from '../support/admin-examples.ts'
 import { scratch } from '../support/cdr.ts'
 import { root, start, until } from '../support/programs.ts'
@@ -176,6 +177,50 @@ proxy.onRequest(async (request) => {
       if (answer.ok) assert.deepEqual([what, form(body)], [what, form(example.body)])
       else assert.deepEqual(body, example.body)
     }
+  })
+
+  it('removes the registration of a phone in a call, which goes on over the connection that the phone has', async (t) => {
+    const siphon = await startSiphon({
+      script: `import { proxy, registrar } from 'siphon'
+proxy.onRequest(async (request) => {
+  if (request.method === 'REGISTER') return registrar.save(request)
+  if (request.inDialog) return request.looseRoute() ? request.relay() : request.reply(404)
+  request.recordRoute()
+  return request.fork(await registrar.lookup(request.ruri))
+})
+`,
+    })
+    t.after(() => siphon.stop('SIGKILL'))
+    const [caller, phone] = [await SipPeer.open(siphon.sip), await SipPeer.open(siphon.sip, 'tcp')]
+    t.after(() => (caller.close(), phone.close()))
+    const asked = (method: string): Promise<Request> =>
+      phone.heard(method, (m): m is Request => m.kind === 'request' && m.method === method)
+    const bob = 'sip:bob@example.com'
+    const register = (cseq: number): Promise<Answer> => {
+      const who = [`From: <${bob}>;tag=1`, `To: <${bob}>`, 'Call-ID: r', `CSeq: ${cseq} REGISTER`]
+      phone.send(phone.request('REGISTER', 'sip:example.com', who))
+      return phone.heard('its 200', (m): m is Answer => m.kind === 'response' && m.cseq.number === cseq)
+    }
+    const remove = { method: 'DELETE' }
+    assert.equal((await register(1)).status, 200)
+    const call = caller.invite(bob)
+    const invite = await asked('INVITE')
+    phone.answer(invite, 180)
+    await call.response(180, 180)
+    assert.equal((await siphon.admin('/admin/registrations/bob@example.com', remove)).status, 200)
+    phone.answer(invite, 200)
+    const answered = await call.final()
+    assert.equal(answered.status, 200)
+    await asked('ACK')
+    assert.equal((await register(2)).status, 200)
+    assert.equal((await siphon.admin('/admin/registrations/bob@example.com', remove)).status, 200)
+    caller.send(call.inDialog('BYE', answered))
+    phone.answer(await asked('BYE'), 200)
+    await caller.heard(
+      'the 200',
+      (m): m is Answer => m.kind === 'response' && m.cseq.method === 'BYE' && m.status === 200,
+    )
+    assert.equal((await register(3)).status, 200)
   })
 
   it('lists proxied calls, and says why it cannot hang one up', async (t) => {

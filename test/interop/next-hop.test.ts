@@ -174,3 +174,28 @@ gw IN A 127.0.0.1`,
     await until('the question to be counted', async () => (await timeouts()) === 1)
   })
 })
+
+describe('a next hop that the kernel sends nothing to', () => {
+  it('has failed at once: the caller is told, and a sequential fork goes on', async (t) => {
+    const [caller, callee] = [await RawPhone.open(), await RawPhone.open()]
+    t.after(() => (callee.close(), caller.close()))
+    const siphon = await startSiphon({
+      script: `import { proxy } from 'siphon'
+const nowhere = 'sip:b@255.255.255.255'
+proxy.onRequest((request) => {
+  if (request.ruri.includes('alone@')) return request.relay(nowhere)
+  return request.fork([nowhere, 'sip:b@127.0.0.1:${callee.port}'], { strategy: 'sequential' })
+})
+`,
+    })
+    t.after(() => siphon.stop('SIGKILL'))
+    caller.send(requestText('INVITE', 'sip:alone@c.example'), siphon.sip)
+    const final = await until('its end', () => caller.received.find((m) => /^SIP\/2\.0 [2-6]/.test(m)))
+    // §16.7 step 6: a 503 of one next hop is none of the proxy's.
+    assert.match(final, /^SIP\/2\.0 500 /)
+    caller.send(requestText('INVITE', 'sip:b@c.example'), siphon.sip)
+    await until('the second branch', () => callee.received.find((m) => m.startsWith('INVITE ')))
+    const line = /WARN: transport: udp: cannot send to 255\.255\.255\.255:5060: E\w+/
+    await until('the line', () => line.test(siphon.process.output()))
+  })
+})

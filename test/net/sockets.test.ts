@@ -274,10 +274,35 @@ describe('datagrams in numbers', () => {
     await Promise.all([endpoint.close(), ...peers.map(({ peer }) => peer.close())])
   })
 
+  it('that nobody can be sent are told, and those sent together with them go', async (t) => {
+    const unsent: string[] = []
+    const got: string[] = []
+    const endpoint = await openUdp(loopback, {
+      onDatagram: (bytes) => void got.push(bytes.toString('latin1')),
+      onUnsent: (bytes, to, error) =>
+        void unsent.push(`${bytes.toString('latin1')} ${to.host}: ${error.message}`),
+      onError: (error) => assert.fail(error),
+    })
+    t.after(() => endpoint.close())
+    const good = endpoint.peer('127.0.0.1', endpoint.local.port)
+    // The kernel lets no socket send there that has not asked for it.
+    const bad = endpoint.peer('255.255.255.255', 5060)
+    for (const text of ['1', '2', '3']) {
+      assert.ok(endpoint.send(text, good))
+      assert.ok(endpoint.send(text, bad))
+    }
+    await until('what can be sent', () => got.length === 3)
+    await until('what cannot', () => unsent.length === 3)
+    assert.deepEqual(got, ['1', '2', '3'])
+    for (const [i, line] of unsent.entries())
+      assert.match(line, new RegExp(`^${i + 1} 255.255.255.255: send E\\w+ `))
+  })
+
   it('given to a kernel without room wait for it', async () => {
     // Nobody reads at the other end, so that its buffer fills; what the sender's kernel takes is not lost by the sender.
     const endpoint = await openUdp(loopback, {
       onDatagram: () => undefined,
+      onUnsent: (_bytes, _to, error) => assert.fail(error),
       onError: (error) => assert.fail(error),
     })
     const to = endpoint.peer('127.0.0.1', endpoint.local.port)

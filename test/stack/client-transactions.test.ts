@@ -221,6 +221,19 @@ describe('RFC 3261 §17.1.4 transport errors of client transactions', () => {
       assert.ok(lab.clean())
     })
 
+    it(`${method}: ends when its datagram is found not to have left, once a first answer has come no more`, () => {
+      const lab = transactionLab()
+      lab.layer.request(request, toUdp, lab.user)
+      lab.layer.onUnsent(request)
+      lab.layer.onUnsent(request)
+      assert.deepEqual(lab.taken(), [`0 → ${method}`, '0 ↑ end transport'])
+      assert.ok(lab.clean())
+      lab.layer.request(request, toUdp, lab.user)
+      lab.layer.onMessage(anAnswer(request, 100), lab.udp)
+      lab.layer.onUnsent(request)
+      assert.deepEqual(lab.taken(), [`0 → ${method}`, '0 ↑ 100'])
+    })
+
     it(`${method}: ends when a repetition cannot be sent`, () => {
       const lab = transactionLab()
       lab.layer.request(request, toUdp, lab.user)

@@ -22,6 +22,12 @@ export interface TransportLab {
   readonly got: { readonly message: Message; readonly flow: Flow }[]
   readonly faults: string[]
   readonly closed: (string | null)[]
+  /** Flows from which nothing more is read, by the peer's port. */
+  readonly deaf: number[]
+  /** Requests that did not leave. */
+  readonly unsent: Request[]
+  /** Lines of the log. */
+  readonly lines: string[]
   /** The next request to come up. */
   request(): Promise<{ readonly message: Request; readonly flow: Flow }>
 }
@@ -42,6 +48,10 @@ export async function transportLab(
   const got: { message: Message; flow: Flow }[] = []
   const faults: string[] = []
   const closed: (string | null)[] = []
+  const deaf: number[] = []
+  const unsent: Request[] = []
+  const lines: string[] = []
+  spine.logged.subscribe(({ level, text }) => void lines.push(`${level} ${text}`))
   spine.messageFaulted.subscribe((fact) => void faults.push(fact.what))
   const layer = new TransportLayer({
     clock,
@@ -53,6 +63,8 @@ export async function transportLab(
     ...(options.gate ? { gate: options.gate } : {}),
     onMessage: (message, flow) => void got.push({ message, flow }),
     onFlowClosed: (_flow, error) => void closed.push(error),
+    onFlowDeaf: (flow) => void deaf.push(flow.path.remote.port),
+    onUnsent: (request) => void unsent.push(request),
   })
   t.after(() => layer.close())
   const advertise = options.advertise ?? null
@@ -66,7 +78,7 @@ export async function transportLab(
     if (message.kind !== 'request') throw new Error('a response')
     return { message, flow }
   }
-  return { clock, spine, layer, udp, tcp, got, faults, closed, request }
+  return { clock, spine, layer, udp, tcp, got, faults, closed, deaf, unsent, lines, request }
 }
 
 export interface Peer {

@@ -41,6 +41,30 @@ describe('RFC 3261 §18.2.1, RFC 3581 §4: the top Via says what we saw', () => 
   }
 })
 
+describe('RFC 3261 §18.4: a datagram that does not leave', () => {
+  it('is told of when it is a request, and written down now and then', async (t) => {
+    const lab = await transportLab(t)
+    const peer = await udpPeer(t, lab.udp)
+    peer.send(options('SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK7'))
+    const { message } = await lab.request()
+    // The kernel lets no socket send there that has not asked for it.
+    const target = { protocol: 'udp', host: '255.255.255.255', port: 5060 } as const
+    const flow = await new Promise<Flow | null>((done) => lab.layer.reach(target, done))
+    assert.equal(flow?.send(ok(message)), true)
+    assert.equal(flow?.ping?.('\r\n\r\n'), true)
+    assert.equal(flow?.send(message), true)
+    const [unsent] = await until('the request', () => (lab.unsent.length > 0 ? lab.unsent : undefined))
+    assert.equal(unsent?.via?.params.get('branch'), 'z9hG4bK7')
+    assert.equal(lab.unsent.length, 1)
+    assert.equal(lab.lines.length, 1)
+    assert.match(lab.lines[0] ?? '', /^warn udp: cannot send to 255\.255\.255\.255:5060: E[A-Z]+$/)
+    lab.clock.advance(10_000)
+    flow?.send(message)
+    await until('the next line', () => lab.lines.length === 2)
+    assert.match(lab.lines[1] ?? '', /\(and 2 more since the last line\)$/)
+  })
+})
+
 describe('RFC 3261 §18.2.2: where responses go', () => {
   const route = async (lab: Awaited<ReturnType<typeof transportLab>>): Promise<Flow | null> => {
     const { message, flow } = await lab.request()

@@ -183,6 +183,17 @@ describe('RFC 2543: a request on a stream without Content-Length', () => {
     }
   })
 
+  it('is the last thing that is read from its connection, which is told after it', async (t) => {
+    const { lab, peer, flow } = await taken(t)
+    assert.deepEqual([lab.deaf, flow.closed, lab.closed], [[peer.port], true, []])
+    const [broken, good] = [await tcpPeer(t, lab.tcp), await tcpPeer(t, lab.tcp)]
+    good.send(options('SIP/2.0/TCP 127.0.0.1'))
+    broken.send(`${options('SIP/2.0/TCP 127.0.0.1')}OPTIONS sip:a SIP/2.0\r\nContent-Length: x\r\n\r\n`)
+    await until('the fault', () => lab.faults.length === 1)
+    await until('those before it', () => lab.got.length === 3)
+    assert.deepEqual(lab.deaf, [peer.port, broken.port])
+  })
+
   it('takes no request of ours on its connection: nobody would hear the answer', async (t) => {
     const server = createServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1')
     t.after(() => server.close())

@@ -74,7 +74,7 @@ export class SipPeer {
   }
 
   get contact(): string {
-    return `sip:peer@127.0.0.1:${this.port}`
+    return `sip:peer@127.0.0.1:${this.port}${this.transport === 'tcp' ? ';transport=tcp' : ''}`
   }
 
   send(message: Message): void {

@@ -3,8 +3,8 @@ import { appendFile, link, mkdir, open, rename, stat, unlink, type FileHandle } 
 import { dirname } from 'node:path'
 import { Backoff } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
+import type { RareLog } from '../../base/rare-log.ts'
 import { within } from '../../base/within.ts'
-import type { RareLog } from '../rare-log.ts'
 import type { Entry, Outbox, Sink } from './outbox.ts'
 
 export interface FileSinkOptions {
@@ -122,7 +122,7 @@ export class FileSink implements Sink {
       this.#o.rare.say(
         `file ${code}`,
         'error',
-        `CDR file ${this.#o.path}: ${message}; ${this.outbox.queued} records wait`,
+        `CDR file ${this.#o.path} (cdr.file.path): ${message}; ${this.outbox.queued} records wait`,
       )
     }
   }

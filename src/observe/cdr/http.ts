@@ -8,7 +8,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { Backoff } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
-import type { RareLog } from '../rare-log.ts'
+import type { RareLog } from '../../base/rare-log.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { sharedLookup } from './lookup.ts'
 import type { Entry, Outbox, Sink } from './outbox.ts'
@@ -49,8 +49,11 @@ export function httpSinkFaults(options: { url: string; authHeader: string | null
 const MAX_ANSWER_BYTES = 64 * 1024
 /** Failures in a row, of different kinds perhaps, before all sending pauses. */
 const FAILURES_BEFORE_PAUSE = 3
-/** A record that is answered 5xx so often, while others were taken between, is the fault and not the collector. */
+/** A record that is answered 5xx or 403 so often, while others were taken between, is the fault and not the collector. */
 const MAX_STRIKES = 10
+/** 401 and 407 are about no record ever; by 403 a firewall of the collector's may mean what is in it. */
+const STRIKES = /^status (?:5|403)/
+const REFUSES_US: ReadonlySet<number> = new Set([401, 403, 407])
 const MAX_RETRY_AFTER_MS = 300_000
 
 interface Waiting {
@@ -62,14 +65,21 @@ type Verdict =
   | { readonly what: 'delivered' }
   | { readonly what: 'dead'; readonly reason: string }
   /** `pauseMs`: for the whole sink, 0 when this record alone is concerned, null for the usual backoff. */
-  | { readonly what: 'again'; readonly reason: string; readonly pauseMs: number | null }
+  | {
+      readonly what: 'again'
+      readonly reason: string
+      readonly pauseMs: number | null
+      /** It does not let us in: what the operator should look at. */
+      readonly refusesUs?: boolean
+    }
 
 /**
  * POSTs one record a request, with `Idempotency-Key: <id>`, over kept connections.
  *
- * 2xx: delivered. Network errors, timeouts, 408, 425, 429 and 5xx: tried again, for ever, with backoff and Retry-After. Other 4xx and
- * redirects (never followed: they would carry the Authorization away): dead. While the collector fails, one request at a time
- * probes it. A record waiting for its own next attempt holds up no other.
+ * 2xx: delivered. Network errors, timeouts, 408, 425, 429 and 5xx: tried again, for ever, with backoff and Retry-After. So are 401,
+ * 403 and 407: a token that was changed on one side only will be on the other, and the records are as good as before. Other 4xx and
+ * redirects (never followed: they would carry the Authorization away): dead. While the collector fails or lets nobody in, one
+ * request at a time probes it. A record waiting for its own next attempt holds up no other.
  */
 export class HttpSink implements Sink {
   readonly outbox: Outbox
@@ -86,6 +96,7 @@ export class HttpSink implements Sink {
   readonly #strikes = new Map<Entry, { count: number; successes: number }>()
   #again: Waiting[] = []
   #trusted = false
+  #freshFirst = false
   #failuresInRow = 0
   #successes = 0
   #pausedUntil = 0
@@ -133,11 +144,18 @@ export class HttpSink implements Sink {
     const now = this.#o.clock.now()
     const limit = this.#trusted ? this.#concurrency : 1
     while (this.#requests.size < limit && now >= this.#pausedUntil) {
-      const entry = this.#nextDue(now) ?? this.outbox.take()
+      const entry = this.#next(now)
       if (!entry) break
       this.#post(entry)
     }
     this.#sleep(now)
+  }
+
+  /** While it is probed, every other probe is a record not tried before: those waiting to be tried again may all be the fault. */
+  #next(now: number): Entry | undefined {
+    this.#freshFirst = !this.#trusted && !this.#freshFirst
+    if (this.#freshFirst) return this.outbox.take() ?? this.#nextDue(now)
+    return this.#nextDue(now) ?? this.outbox.take()
   }
 
   #nextDue(now: number): Entry | undefined {
@@ -222,7 +240,7 @@ export class HttpSink implements Sink {
       case 'again':
         if (this.#strikeOut(entry, verdict.reason))
           await this.#bury(entry, `${verdict.reason}, ${MAX_STRIKES} times`)
-        else this.#retry(entry, verdict.reason, verdict.pauseMs)
+        else this.#retry(entry, verdict.reason, verdict.pauseMs, verdict.refusesUs)
     }
   }
 
@@ -242,7 +260,7 @@ export class HttpSink implements Sink {
     this.#pump()
   }
 
-  #retry(entry: Entry, reason: string, pauseMs: number | null): void {
+  #retry(entry: Entry, reason: string, pauseMs: number | null, refusesUs = false): void {
     const { clock, rare } = this.#o
     const now = clock.now()
     this.outbox.failed(entry)
@@ -259,10 +277,12 @@ export class HttpSink implements Sink {
         this.#trusted = false
         this.#pausedUntil = now + Math.max(this.#backoff.next(), pauseMs ?? 0)
       }
+      const key = this.#o.authHeader === null ? 'no cdr.http.auth_header is set' : 'see cdr.http.auth_header'
+      const why = refusesUs ? `${reason}: the collector does not let us in, ${key}` : reason
       rare.say(
         `http ${reason}`,
-        'warn',
-        `CDR http ${this.#url.host}: ${reason}; ${this.outbox.queued} records wait`,
+        refusesUs ? 'error' : 'warn',
+        `CDR http ${this.#url.host}: ${why}; ${this.outbox.queued} records wait`,
       )
     }
     this.#pump()
@@ -274,7 +294,7 @@ export class HttpSink implements Sink {
   }
 
   #strikeOut(entry: Entry, reason: string): boolean {
-    if (!reason.startsWith('status 5')) return false
+    if (!STRIKES.test(reason)) return false
     const strike = this.#strikes.get(entry) ?? { count: 0, successes: this.#successes }
     if (this.#successes > strike.successes) strike.count++
     strike.successes = this.#successes
@@ -289,6 +309,7 @@ function judge(response: IncomingMessage, wallTime: number): Verdict {
   if (status >= 200 && status < 300) return { what: 'delivered' }
   if (status === 429 || status === 503)
     return { what: 'again', reason, pauseMs: retryAfter(response, wallTime) ?? 1 }
+  if (REFUSES_US.has(status)) return { what: 'again', reason, pauseMs: null, refusesUs: true }
   if (status >= 500 || status === 408 || status === 425) return { what: 'again', reason, pauseMs: null }
   return { what: 'dead', reason }
 }

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../base/clock.ts'
 import { CollectorStream, type TlsOptions } from '../collector-stream.ts'
-import type { RareLog } from '../rare-log.ts'
+import type { RareLog } from '../../base/rare-log.ts'
 import type { Entry, Outbox, Sink } from './outbox.ts'
 import { syslogMessage, type SyslogOrigin } from './syslog-message.ts'
 

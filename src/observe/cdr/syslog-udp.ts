@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../base/clock.ts'
-import type { RareLog } from '../rare-log.ts'
+import type { RareLog } from '../../base/rare-log.ts'
 import { UdpLink, type Lookup } from '../udp-link.ts'
 import { Backoff } from '../../base/backoff.ts'
 import type { DeadLetters } from './dead-letters.ts'

@@ -58,8 +58,8 @@ export const registrar = {
   },
 
   /**
-   * Ends the registrations of an address-of-record, as the admin API does: connections that carried nobody else's are
-   * closed, and who is subscribed to its registrations is told. False when there were none.
+   * Ends the registrations of an address-of-record, as the admin API does: who is subscribed to them is told, and
+   * connections stay, with the calls on them. False when there were none.
    */
   async unregister(aor: string): Promise<boolean> {
     return (await services().call('registrar.unregister', encodeText(String(aor)))).number() === 1

@@ -113,6 +113,10 @@ describe('the CDR file', () => {
     accept(p, 0, 150)
     await until(() => lines.some((l) => l.includes('ENOTDIR') || l.includes('EEXIST')))
     assert.deepEqual([levelsOf(p).queued, levelsOf(p).dropped], [100, 50])
+    assert.match(
+      lines.join('\n'),
+      /CDR file \S+cdr\.jsonl \(cdr\.file\.path\): E[A-Z]+: .*; 100 records wait/,
+    )
     rmSync(blocked)
     assert.equal(await p.flush(5000), true)
     assert.deepEqual(callIds(path), expected(0, 100))

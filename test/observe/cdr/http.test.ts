@@ -145,6 +145,62 @@ describe('the http sink', () => {
     assert.deepEqual([levelsOf(p).dead, levelsOf(p).delivered], [1, n - 1])
   })
 
+  it('does not let several such records, the first of all, hold up the others', async (t) => {
+    const bad = (id: string): boolean => ['r-0', 'r-1', 'r-2', 'r-3'].includes(id)
+    const c = await collector(t, (id) => ({ status: bad(id) ? 500 : 200 }))
+    const { pipeline: p } = pipeline(t, [{ kind: 'http', url: c.url, authHeader: null }], {
+      minBackoffMs: 1,
+      maxBackoffMs: 2,
+    })
+    await p.start()
+    accept(p, 0, 100)
+    await until(() => levelsOf(p).delivered === 96)
+  })
+
+  it('keeps all while the collector refuses our token, says so, and delivers when it is taken', async (t) => {
+    let status = 401
+    const dead = join(scratch(t), 'cdr-dead.jsonl')
+    const c = await collector(t, () => ({ status }))
+    const { pipeline: p, lines } = pipeline(t, [{ kind: 'http', url: c.url, authHeader: 'Bearer old' }], {
+      deadLetterPath: dead,
+      minBackoffMs: 1,
+      maxBackoffMs: 3,
+    })
+    await p.start()
+    accept(p, 0, 20)
+    for (status of [401, 403, 407]) {
+      const before = c.seen.length
+      await until(() => c.seen.length > before + 30)
+      assert.equal(levelsOf(p).queued, 20)
+      const line = `status ${status}: the collector does not let us in, see cdr.http.auth_header; 20 records wait`
+      assert.equal(lines.filter((l) => l.includes(line)).length, 1, lines.join('\n'))
+    }
+    status = 200
+    await until(() => levelsOf(p).queued === 0)
+    const l = levelsOf(p)
+    assert.deepEqual([l.retried + l.delivered, l.dead, l.dropped], [20, 0, 0])
+    assert.equal(existsSync(dead), false)
+  })
+
+  it('sets aside in the end a record that alone gets a 403, but none for a 401', async (t) => {
+    const c = await collector(t, (id) => ({ status: id === 'r-0' ? 403 : id === 'r-1' ? 401 : 200 }))
+    const { pipeline: p } = pipeline(t, [{ kind: 'http', url: c.url, authHeader: null }], {
+      minBackoffMs: 1,
+      maxBackoffMs: 2,
+    })
+    await p.start()
+    let n = 0
+    const asked = (): number => c.seen.filter(({ id }) => id === 'r-1').length
+    while ((levelsOf(p).dead === 0 || asked() < 30) && n < 2000) {
+      accept(p, n, 1)
+      n++
+      await new Promise((resolve) => setTimeout(resolve, 3))
+    }
+    await until(() => levelsOf(p).queued === 1)
+    const { dead, delivered, retried, enqueued } = levelsOf(p)
+    assert.deepEqual([dead, delivered + retried, enqueued], [1, n - 2, n])
+  })
+
   it('gives up a request after its time, and probes a dead collector with one at a time', async (t) => {
     let dead = true
     const c = await collector(t, () => (dead ? 'hang' : { status: 200 }))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { RareLog } from '../../src/observe/rare-log.ts'
+import { RareLog } from '../../src/base/rare-log.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 describe('the rare log', () => {
