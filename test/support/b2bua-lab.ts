@@ -8,7 +8,15 @@ import { CallTracker } from '../../src/core/calls.ts'
 import { Dispatch } from '../../src/core/dispatch.ts'
 import { ProxyCore } from '../../src/core/proxy-core.ts'
 import { ProxyDialogs } from '../../src/core/proxy-dialogs.ts'
-import type { Decision, DialVerdict, HandlerKind, Job, Router, Verdict } from '../../src/core/verdict.ts'
+import type {
+  Decision,
+  DialVerdict,
+  HandlerKind,
+  Job,
+  Outcome,
+  Router,
+  Verdict,
+} from '../../src/core/verdict.ts'
 import type { CallDecided, CallRecord, LegEnded } from '../../src/spine/facts.ts'
 import { TransactionLayer } from '../../src/stack/transaction-layer.ts'
 import { Agent } from './agent.ts'
@@ -64,6 +72,12 @@ export const dial =
       rest,
     )
 
+/** As the script's host has it: what only a handler for requests decides, it decides after `call.proxy()`. */
+function outcomeOf({ kind }: Job, decision: Decision): Outcome {
+  const handedOn = kind === 'invite' && (decision.verdict.do === 'relay' || decision.verdict.do === 'fork')
+  return { ok: true, decision, ...(handedOn ? { handedOn } : {}) }
+}
+
 /** A back-to-back user agent on a simulated network, and user agents around it that do what the test says. */
 export function b2buaLab(options: B2buaLabOptions = {}) {
   const room: Lab = lab(options)
@@ -88,7 +102,7 @@ export function b2buaLab(options: B2buaLabOptions = {}) {
           done(
             made === undefined
               ? { ok: false, reason: 'no_handler', what: 'none' }
-              : { ok: true, decision: made(job) },
+              : outcomeOf(job, made(job)),
           ),
         )
       },
