@@ -5,6 +5,7 @@ import {
   type LocalFailure,
   upstreamOf,
 } from '../sip/proxy/best-response.ts'
+import { COMPLETED_ELSEWHERE } from '../sip/message/reason.ts'
 import { type ContextEffect, type MovesOn, ResponseContext } from '../sip/proxy/response-context.ts'
 import { breadthOf, shareBreadth } from '../sip/proxy/max-breadth.ts'
 import type { Branch, BranchListener } from './branch.ts'
@@ -42,7 +43,7 @@ export class ProxiedRequest implements Branches, BranchListener {
   /** The request as last edited. */
   #original: Request
   #retargets = 0
-  /** Of the CANCELs that the caller's has brought about. */
+  /** Of the CANCELs that the caller's, or an answer, has brought about. */
   #cancelHeaders = NO_HEADERS
   /** Effects wait for the last of those being performed. */
   #effects: ContextEffect[] | null = null
@@ -141,6 +142,8 @@ export class ProxiedRequest implements Branches, BranchListener {
       case 'respond':
         effect.response.headers.removeFirst('via')
         this.#answeredBy(branch, effect.response)
+        if (effect.response.status >= 200 && this.#cancelHeaders.length === 0)
+          this.#cancelHeaders = COMPLETED_ELSEWHERE
         this.#exchange.respond(effect.response, 'callee')
         this.#slim()
         break

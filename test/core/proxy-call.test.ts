@@ -263,6 +263,20 @@ describe('how calls end (contract §3, §5)', () => {
     assert.equal(other.lastTo(BOB, 'CANCEL').headers.has('reason'), false)
   })
 
+  it('tells whoever rang beside the one that answered that the call was completed elsewhere', () => {
+    const l = lab()
+    const [second, third] = ['10.0.0.3', '10.0.0.4']
+    l.script.request.push(fork(['sip:bob@10.0.0.2', `sip:bob@${second}`, `sip:bob@${third}`]))
+    l.receive(request('INVITE'), ALICE)
+    l.answer(second, 'INVITE', 180)
+    l.answer(BOB, 'INVITE', 200)
+    const elsewhere = ['SIP;cause=200;text="Call completed elsewhere"']
+    assert.deepEqual(l.lastTo(second, 'CANCEL').headers.all('reason'), elsewhere)
+    // Its CANCEL has waited for this one's first response.
+    l.answer(third, 'INVITE', 180)
+    assert.deepEqual(l.lastTo(third, 'CANCEL').headers.all('reason'), elsewhere)
+  })
+
   it('lets a 2xx that crosses the CANCEL win', () => {
     const l = lab()
     l.receive(request('INVITE'), ALICE)

@@ -1,5 +1,6 @@
 import type { SessionTimerPolicy } from '../dialog/session-timer.ts'
 import type { Request } from '../message/message.ts'
+import { COMPLETED_ELSEWHERE } from '../message/reason.ts'
 import type { BridgeUser, Found } from './bridge-user.ts'
 import { Calling } from './calling.ts'
 import { NOTHING, type Content, type EndedBy, type Header, type Outcome, type RefusedBy } from './events.ts'
@@ -14,8 +15,6 @@ import { Talk } from './talk.ts'
 import { Transfers } from './transfers.ts'
 import type { LegProgress, UacLeg, UacUser } from './uac-leg.ts'
 import type { UasLeg, UasUser } from './uas-leg.ts'
-
-const ELSEWHERE: readonly Header[] = [['Reason', 'SIP;cause=200;text="Call completed elsewhere"']]
 
 /**
  * One call: a caller's leg, callees' legs, and which session talks to which. It carries call-control events from one to the
@@ -129,7 +128,7 @@ export class Bridge implements UasUser, UacUser {
       if (session.unanswered) this.talk.awaitAnswer(own)
       this.#caller.accept(key, outcome)
     }
-    this.#calling?.stop(ELSEWHERE, leg)
+    this.#calling?.stop(COMPLETED_ELSEWHERE, leg)
     this.#calling = null
     this.user.onAnswered(leg, outcome)
   }
