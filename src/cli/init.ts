@@ -1,10 +1,14 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { editorConfig } from '../script/editor.ts'
 import { EXIT } from './exit-codes.ts'
 import type { Terminal } from './main.ts'
 
-const CONFIG = `# Every key, its range and its default: docs/configuration.md of SIPhon.
+const SCHEMA = fileURLToPath(new URL('../../schema/siphon.schema.json', import.meta.url))
+
+const CONFIG = `# yaml-language-server: $schema=${SCHEMA}
+# Every key, its range and its default: docs/configuration.md of SIPhon.
 listen:
   udp: ["127.0.0.1:5060"]
   tcp: ["127.0.0.1:5060"]
@@ -68,6 +72,11 @@ export function initCommand(folder: string, terminal: Pick<Terminal, 'out' | 'er
     return EXIT.failure
   }
   const config = join(folder, 'siphon.yaml')
-  terminal.out(`Wrote ${names.join(', ')} to ${folder}. Now: npm run siphon -- run -c ${config}\n`)
+  terminal.out(`Wrote ${names.join(', ')} to ${folder}. Now: npm run siphon -- run -c ${shellWord(config)}\n`)
   return EXIT.ok
+}
+
+/** As one writes it on a command line. */
+function shellWord(text: string): string {
+  return /^[\w./@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 }

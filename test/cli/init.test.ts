@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -34,6 +34,15 @@ describe('siphon init', () => {
     assert.equal(loaded.config.script.path, join(folder, 'script.ts'))
     const check = await checkScript(loaded.config.script.path, { memoryLimitMb: 64 })
     assert.deepEqual(check, { faults: [], doubts: [] })
+  })
+  it('names the schema for editors, and says how to run it, whatever the folder is called', (t) => {
+    const folder = join(folderOf(t), "Joe's project")
+    const { out } = init(folder)
+    const [, schema = ''] = /\$schema=(.*)/.exec(readFileSync(join(folder, 'siphon.yaml'), 'utf8')) ?? []
+    assert.ok(existsSync(schema), schema)
+    const [, words = ''] = / run -c (.*)\n/.exec(out) ?? []
+    const echoed = spawnSync('sh', ['-c', `printf %s ${words}`], { encoding: 'utf8' }).stdout
+    assert.equal(echoed, join(folder, 'siphon.yaml'))
   })
   it('makes tsc find a mistake in it', (t) => {
     const folder = folderOf(t)
