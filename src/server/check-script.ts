@@ -1,5 +1,4 @@
 import { systemClock } from '../base/clock.ts'
-import { errorText } from '../base/error-text.ts'
 import { createMetricsShared } from '../metrics/shared.ts'
 import { MetricsReader } from '../metrics/reader.ts'
 import { MetricsWriter } from '../metrics/writer.ts'
@@ -55,7 +54,8 @@ async function checkTypes(path: string): Promise<ScriptCheck> {
   try {
     return { faults: await typeFaults(path), doubts: [] }
   } catch (error) {
-    const what = `types are not checked: the TypeScript compiler does not run: ${errorText(error)}`
+    const [why = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
+    const what = `types are not checked: the TypeScript compiler does not run: ${why}`
     return { faults: [], doubts: [{ what, where: null }] }
   }
 }
