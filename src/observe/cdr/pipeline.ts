@@ -1,5 +1,4 @@
 import type { Clock } from '../../base/clock.ts'
-import { errorText } from '../../base/error-text.ts'
 import { within } from '../../base/within.ts'
 import type { CallRecord } from '../../spine/facts.ts'
 import type { TlsOptions } from '../collector-stream.ts'
@@ -161,7 +160,7 @@ export class CdrPipeline {
     let why: string | null = 'the disk does not answer'
     const saved = spool.save(left).then(
       () => (why = null),
-      (error: unknown) => (why = errorText(error)),
+      (error: unknown) => (why = error instanceof Error ? error.message : String(error)),
     )
     await within(this.#o.clock, SPOOL_MS, saved)
     if (why !== null) this.#o.log('error', `CDR spool ${spool.path}: ${why}`)
