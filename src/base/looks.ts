@@ -1,8 +1,8 @@
 /**
  * How often a busy thread looks for what has come, instead of being woken by each thing that comes. A wake-up costs more than
- * three messages; longer would cost less still, but a phone would wait for it twice in each call. Milliseconds.
+ * three messages; longer would cost less still, but a call waits for it three times before it is answered. Milliseconds.
  */
-const LOOK_MS = 2
+const LOOK_MS = 4
 
 /** Takes what has come. True: there may be more by now, and the next look should follow at once. */
 export type Look = () => boolean
@@ -33,7 +33,7 @@ export class Looks {
     return this.#timer !== null
   }
 
-  /** Calls `look` every two milliseconds until it leaves. */
+  /** Calls `look` every four milliseconds until it leaves. */
   join(look: Look): void {
     this.#lookers.add(look)
     if (this.#timer !== null) return

@@ -28,7 +28,7 @@ const BUSY_COUNT = 10
 const BUSY_MS = 10
 /** Below this many datagrams in so many looks, waiting for the next costs less than looking. */
 const CALM_COUNT = 25
-const CALM_LOOKS = 25
+const CALM_LOOKS = 13
 
 /** How many addresses are remembered as text. */
 const HOSTS_REMEMBERED = 4_096

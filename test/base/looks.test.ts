@@ -32,18 +32,18 @@ describe('the looks of a thread', () => {
     return { looks, seen, looker, after }
   }
 
-  it('come every two milliseconds while somebody looks, with those who go along before them', () => {
+  it('come every four milliseconds while somebody looks, with those who go along before them', () => {
     const { looks, seen, looker, after } = lab()
     assert.equal(looks.going, false)
     const [one, other] = [looker('one', []), looker('other', [])]
     looks.join(one)
     looks.join(other)
     assert.deepEqual([seen.join(' '), looks.going], ['begin', true])
-    assert.equal(after(1), '')
+    assert.equal(after(3), '')
     assert.equal(after(1), 'fetch one other')
-    assert.equal(after(4), 'fetch one other fetch one other')
+    assert.equal(after(8), 'fetch one other fetch one other')
     looks.leave(one)
-    assert.equal(after(2), 'fetch other')
+    assert.equal(after(4), 'fetch other')
     seen.length = 0
     looks.leave(other)
     assert.deepEqual([seen.join(' '), looks.going], ['end', false])
@@ -56,8 +56,8 @@ describe('the looks of a thread', () => {
     const { looks, looker, after } = lab()
     looks.join(looker('one', [true, true, false]))
     looks.join(looker('other', [false, true, false]))
-    assert.equal(after(2), 'fetch one other fetch one other fetch one other')
-    assert.equal(after(1), '')
+    assert.equal(after(4), 'fetch one other fetch one other fetch one other')
+    assert.equal(after(3), '')
     assert.equal(after(1), 'fetch one other')
   })
 
@@ -81,11 +81,11 @@ describe('the looks of a thread', () => {
   it('end in the middle of one, and begin anew', () => {
     const { looks, looker, after } = lab()
     looks.join(looker('one', [false, 'leave']))
-    assert.equal(after(2), 'fetch one')
-    assert.equal(after(2), 'fetch one end')
+    assert.equal(after(4), 'fetch one')
+    assert.equal(after(4), 'fetch one end')
     assert.equal(after(100), '')
     looks.join(looker('two', ['leave']))
-    assert.equal(after(2), 'fetch two end')
+    assert.equal(after(4), 'fetch two end')
   })
 
   it('are told to who goes along later', () => {
