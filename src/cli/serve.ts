@@ -54,7 +54,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<numb
       askedAt = now
       // The second signal waits for nobody but for records; the third not for them.
       if (!first) {
-        if (abandoned) leave(EXIT.failure)
+        if (abandoned) return leave(EXIT.failure)
         abandoned = true
         void server.abandon().finally(() => leave(EXIT.failure))
         return

@@ -43,9 +43,11 @@ export async function rig(t: TestContext, script: string, options: RigOptions = 
   const spine = createSpine((_, error) => faults.push(error))
   const failed: ScriptFailed[] = []
   const jobs: ScriptJobDone[] = []
+  const served: (readonly string[])[] = []
   const lines: LogLine[] = []
   spine.scriptFailed.subscribe((fact) => failed.push(fact))
   spine.scriptJobDone.subscribe((fact) => jobs.push(fact))
+  spine.scriptServes.subscribe(({ handlers }) => served.push(handlers))
   let lookups = 0
   const location: LocationView = {
     lookup: (uri) => {
@@ -91,6 +93,7 @@ export async function rig(t: TestContext, script: string, options: RigOptions = 
     supervisor,
     started,
     failed,
+    served,
     jobs,
     lines,
     faults,

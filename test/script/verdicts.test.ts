@@ -329,6 +329,27 @@ proxy.onRequest((request) => {
     )
   })
 
+  it('is told by name when it begins to serve, and what it hardly means in the log', async (t) => {
+    const r = await rig(
+      t,
+      `import { metrics, proxy } from 'siphon'
+      const calls = metrics.counter('calls_total', 'Calls', { labels: ['to'] })
+      proxy.onRequest('INVIT|INVITE', (request) => {
+        calls.labels({ from: 'x' } as never).inc()
+        return request.reply(404)
+      })`,
+      { limits: { poolSize: 1 } },
+    )
+    assert.deepEqual(r.served, [['onRequest(INVIT|INVITE)']])
+    for (let i = 0; i < 2; i++) assert.ok((await r.run(job())).ok)
+    const warnings = () => r.lines.filter(({ level }) => level === 'warn').map(({ text }) => text)
+    await until(() => warnings().length > 1)
+    assert.deepEqual(warnings(), [
+      'script.ts:3:13: onRequest(INVIT|INVITE): INVIT is no method that an RFC defines; did you mean INVITE?',
+      "script.ts:4:15: a use of metric 'calls_total' is ignored: wrong labels, a negative increment, or no number",
+    ])
+  })
+
   it('no verdict, a wrong one, and no handler', async (t) => {
     const r = await rig(
       t,

@@ -5,6 +5,7 @@ import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { httpSinkFaults } from '../../../src/observe/cdr/http.ts'
+import type { CdrPipeline } from '../../../src/observe/cdr/pipeline.ts'
 import { accept, levelsOf, pipeline, scratch, until } from '../../support/cdr.ts'
 
 interface Seen {
@@ -51,6 +52,15 @@ async function collector(t: TestContext, answer: Answer, port = 0) {
     server,
     connections: () => connections,
     port: actual,
+  }
+}
+
+/** Gives one record after another, as calls end, until it is enough. Returns how many. */
+async function feed(p: CdrPipeline, enough: () => boolean): Promise<number> {
+  for (let n = 0; ; n++) {
+    if (enough() || n === 2_000) return n
+    accept(p, n, 1)
+    await new Promise((resolve) => setTimeout(resolve, 3))
   }
 }
 
@@ -135,12 +145,7 @@ describe('the http sink', () => {
       maxBackoffMs: 2,
     })
     await p.start()
-    let n = 0
-    while (levelsOf(p).dead === 0 && n < 1000) {
-      accept(p, n, 1)
-      n++
-      await new Promise((resolve) => setTimeout(resolve, 3))
-    }
+    const n = await feed(p, () => levelsOf(p).dead > 0)
     assert.equal(await p.flush(5000), true)
     assert.deepEqual([levelsOf(p).dead, levelsOf(p).delivered], [1, n - 1])
   })
@@ -189,13 +194,8 @@ describe('the http sink', () => {
       maxBackoffMs: 2,
     })
     await p.start()
-    let n = 0
     const asked = (): number => c.seen.filter(({ id }) => id === 'r-1').length
-    while ((levelsOf(p).dead === 0 || asked() < 30) && n < 2000) {
-      accept(p, n, 1)
-      n++
-      await new Promise((resolve) => setTimeout(resolve, 3))
-    }
+    const n = await feed(p, () => levelsOf(p).dead > 0 && asked() >= 30)
     await until(() => levelsOf(p).queued === 1)
     const { dead, delivered, retried, enqueued } = levelsOf(p)
     assert.deepEqual([dead, delivered + retried, enqueued], [1, n - 2, n])
